@@ -1,0 +1,1 @@
+"""Waveforms and what is read out of them: filters, spectra, beats, rates, quality."""
