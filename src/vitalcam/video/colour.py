@@ -18,13 +18,10 @@ _SUBSAMPLINGS = (1, 2, 4)
 def yuv_to_rgb(
     y: NDArray[Any], u: NDArray[Any], v: NDArray[Any], *, bits: int = 8, matrix: str = "bt601", full_range: bool = False
 ) -> NDArray[np.float32]:
-    """RGB of luma and chroma of the same shape, by one matrix product.
+    """RGB of luma and chroma, by one matrix product.
 
-    Args:
-        y, u, v: (...,) samples as the decoder gave them (or averages of them).
-        bits: significant bits of a sample.
-        matrix: "bt601", "bt709" or "bt2020".
-        full_range: samples span 0..2^bits - 1 rather than the studio range.
+    ``y``, ``u`` and ``v`` have the same shape (...,) and are samples as the decoder gave them, or averages of such;
+    ``bits``, ``matrix`` and ``full_range`` are those of `vitalcam.types.Planes`.
 
     Returns:
         (..., 3) in units of 0..255, neither rounded nor clipped: clip before a cast to uint8.
@@ -59,7 +56,7 @@ def _conversion(bits: int, matrix: str, full_range: bool) -> tuple[NDArray[np.fl
 
 
 def to_rgb(frame: Frame) -> Bytes:
-    """A frame as (H, W, 3) uint8 RGB; chroma is repeated, thermal becomes grey stretched between percentiles 1 and 99."""
+    """A frame as (H, W, 3) uint8 RGB; chroma is repeated, thermal becomes grey stretched from percentile 1 to 99."""
     pixels = frame.pixels
     if isinstance(pixels, Planes):
         return _planes_to_rgb(pixels)
