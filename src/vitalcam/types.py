@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 Floats = NDArray[np.floating[Any]]
 Ints = NDArray[np.integer[Any]]
 Bytes = NDArray[np.uint8]
+Bools = NDArray[np.bool_]
 
 Channels = Literal["rgb", "thermal", "rgbt"]
 Matrix = Literal["bt601", "bt709", "bt2020"]
@@ -216,7 +217,7 @@ class Clip:
     frames: Floats
     time_s: Floats
     fs_hz: float
-    valid: NDArray[np.bool_]
+    valid: Bools
     track_id: int = 0
     transform: str = "raw"
 

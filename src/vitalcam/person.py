@@ -1,0 +1,215 @@
+"""One face through the pipe: samples, clips, waves, windows, and at the end everything about its person."""
+
+from __future__ import annotations
+
+import math
+from types import ModuleType
+from typing import Protocol
+
+import numpy as np
+
+from vitalcam.clips import Rows, Stitcher, runs
+from vitalcam.face import sample
+from vitalcam.face.sample import Sampler
+from vitalcam.methods import chrom, green, pos
+from vitalcam.settings import HEART_RATE_BPM, MIN_SIGNAL_S, Settings
+from vitalcam.signal import quality
+from vitalcam.signal.resample import uniform
+from vitalcam.types import Bools, Clip, Estimate, Face, FaceTrack, Floats, Frame, ModelSpec, Reason
+
+LOOKAHEAD_S = 0.6
+"""A window waits this long for the next detection: a box may be held 0.5 s, and if the face turns out to be lost, the
+frames since it was last seen were never its own."""
+
+STALE_S = 1.5
+"""A window whose last good sample is older than this says nothing about its end."""
+
+_MIN_PIECE_S = 2.0
+_MARGIN_S = 0.3
+
+
+class Runner(Protocol):
+    """A method or a model: its card, and what turns a clip into waveforms."""
+
+    spec: ModelSpec
+
+    def run(self, clip: Clip) -> dict[str, Floats]:
+        """Waveforms (T,) by name."""
+
+
+class Person:
+    """Everything that is known about one face.
+
+    Args:
+        id: identity, from 1.
+        settings: of the measurement.
+        runner: method or model that turns clips into waves.
+    """
+
+    def __init__(self, id: int, settings: Settings, runner: Runner) -> None:
+        self.id = id
+        self.track = TrackLog(id)
+        self.windows: list[Estimate] = []
+        self.waves = {name: Stitcher(runner.spec.fs_hz) for name in runner.spec.outputs}
+        self._settings = settings
+        self._runner = runner
+        self._fs_hz = runner.spec.fs_hz
+        self._clip_s = settings.window_s if runner.spec.size_px == 1 else runner.spec.frames / self._fs_hz
+        self._hop_s = settings.step_s if runner.spec.size_px == 1 else self._clip_s / 2
+        self._sampler = Sampler(max(36, runner.spec.size_px))
+        self._rows = Rows(sample.N_COLUMNS, max(settings.window_s, settings.resp_window_s) + 2)
+        self._unconfirmed: list[tuple[float, Floats]] = []
+        self._pending: list[float] = []
+        self._cut_s = -math.inf
+
+    def push(self, frame: Frame, face: Face, background: Floats) -> None:
+        """Take one frame in."""
+        self.track.push(frame.time_s, face)
+        if face.state == "lost":
+            self._unconfirmed.clear()
+            self._sampler.reset()
+            return
+        row, _ = self._sampler.push(frame, face, background)
+        if face.state == "detected":
+            self.confirm()
+        if np.isfinite(row[sample.SKIN]).all():
+            self._unconfirmed.append((frame.time_s, row))
+
+    def advance(self, t_s: float) -> list[Estimate]:
+        """A window ends at ``t_s``: give the estimates that are final now."""
+        if t_s - self.track.first_s < MIN_SIGNAL_S:
+            return []
+        self._pending.append(t_s)
+        return self._settle(t_s) if t_s - self._cut_s >= self._hop_s - 1e-9 else []
+
+    def close(self, t_s: float) -> list[Estimate]:
+        """The recording ends at ``t_s``: give what is still open."""
+        if not self.windows and not self._pending:
+            self._pending.append(t_s)
+        return self._settle(t_s)
+
+    def confirm(self) -> None:
+        """Trust the frames since the last detection, there being no more."""
+        for time_s, row in self._unconfirmed:
+            self._rows.push(time_s, row)
+        self._unconfirmed.clear()
+
+    def _settle(self, t_s: float) -> list[Estimate]:
+        self._cut(t_s)
+        done = [self._estimate(t) for t in self._pending]
+        self._pending.clear()
+        self.windows += done
+        return done
+
+    def _cut(self, t_s: float) -> None:
+        """Run the method on the clip that ends at ``t_s`` and stitch its waves."""
+        self._cut_s = t_s
+        values, time_s, valid = self._uniform(t_s - self._clip_s, t_s)
+        for run in runs(valid):
+            if run.stop - run.start < _MIN_PIECE_S * self._fs_hz:
+                continue
+            skin = values[run, None, None, sample.SKIN]
+            clip = Clip(skin, time_s[run], self._fs_hz, valid[run], self.id)
+            start = round(time_s[run.start] * self._fs_hz)
+            for name, wave in self._runner.run(clip).items():
+                self.waves[name].add(start, wave)
+
+    def _uniform(self, t0_s: float, t1_s: float) -> tuple[Floats, Floats, Bools]:
+        """Rows on the uniform clock; a column that is unknown anywhere is NaN throughout."""
+        times, rows = self._rows.between(t0_s - _MARGIN_S, t1_s + _MARGIN_S)
+        known = np.isfinite(rows).all(axis=0)
+        some, time_s, valid = uniform(rows[:, known], times, fs_hz=self._fs_hz, t0_s=max(t0_s, 0.0), t1_s=t1_s)
+        values = np.full((time_s.size, rows.shape[1]), np.nan)
+        values[:, known] = some
+        return values, time_s, valid
+
+    def _estimate(self, t_s: float) -> Estimate:
+        """Heart rate over the window that ends at ``t_s``."""
+        t0_s = max(t_s - self._settings.window_s, 0.0)
+        window = self._window(t0_s, t_s)
+        if not isinstance(window, quality.Window):
+            return _refused(window, t0_s, t_s, self._runner.spec.name)
+        seen = quality.evidence(window)
+        trust = quality.confidence(seen)
+        low, high = HEART_RATE_BPM
+        reason = quality.refusal(seen)
+        if reason is None and not (trust >= self._settings.min_confidence and low <= seen.rate_bpm <= high):
+            reason = quality.weakness(seen)
+        value = seen.rate_bpm if reason is None else None
+        return Estimate(
+            "heart_rate", value, "beats/min", t0_s, t_s, trust, reason, self._runner.spec.name, seen.features()
+        )
+
+    def _window(self, t0_s: float, t1_s: float) -> quality.Window | Reason:
+        """What quality judges: the last stretch without a gap; or why there is none."""
+        times, _ = self._rows.between(t0_s, t1_s)
+        if times.size < 2 or times[-1] < t1_s - STALE_S:
+            return "no_face"
+        values, time_s, valid = self._uniform(t0_s, t1_s)
+        stretches = runs(valid)
+        if not stretches:
+            return "gap"
+        run = stretches[-1]
+        if (run.stop - run.start + 1) / self._fs_hz < MIN_SIGNAL_S:
+            return "too_short" if t1_s - self.track.first_s < MIN_SIGNAL_S else "gap"
+        values, time_s = values[run], time_s[run]
+        start = round(time_s[0] * self._fs_hz)
+        skin = values[:, sample.SKIN]
+        regions = values[:, sample.REGIONS].reshape(-1, 3, 3).transpose(1, 0, 2)
+        steps = np.diff(times[times >= time_s[0] - 1e-9])
+        means = values.mean(axis=0)
+        return quality.Window(
+            fs_hz=self._fs_hz,
+            wave=np.nan_to_num(self.waves["bvp"].wave(start, start + time_s.size)),
+            checks=np.stack([m.waveform(skin, fs_hz=self._fs_hz) for m in self._checks()]),
+            regions=pos.waveform(regions, fs_hz=self._fs_hz),
+            skin_rgb=skin,
+            background_rgb=values[:, sample.BACKGROUND],
+            position=values[:, [sample.X, sample.Y]],
+            luma=float(means[sample.LUMA]),
+            clipped=float(means[sample.CLIPPED]),
+            side_px=float(means[sample.SIDE]),
+            yaw=float(means[sample.YAW]),
+            frame_rate_hz=float(1 / np.median(steps)),
+            jitter_s=float(steps.std()),
+        )
+
+    def _checks(self) -> list[ModuleType]:
+        return [m for m in (pos, chrom, green) if self._runner.spec.name != m.SPEC.name][:2]
+
+
+def _refused(reason: Reason, t0_s: float, t1_s: float, method: str) -> Estimate:
+    return Estimate("heart_rate", None, "beats/min", t0_s, t1_s, 0.0, reason, method)
+
+
+_STATES = ("detected", "held", "lost")
+
+
+class TrackLog:
+    """Where a face was in every frame since it was first seen."""
+
+    def __init__(self, id: int) -> None:
+        self.id = id
+        self.first_s = math.nan
+        self.area_px_s = 0.0
+        self._rows = Rows(6, math.inf)
+        self._last_s = math.nan
+
+    def push(self, time_s: float, face: Face) -> None:
+        """Add a frame."""
+        if math.isnan(self.first_s):
+            self.first_s = time_s
+        box = np.full(4, np.nan) if face.state == "lost" else face.box_px
+        self._rows.push(time_s, np.array([*box, face.score, _STATES.index(face.state)]))
+        if face.state != "lost" and math.isfinite(self._last_s):
+            side = max(box[2] - box[0], box[3] - box[1])
+            self.area_px_s += float(side * side * (time_s - self._last_s))
+        self._last_s = time_s
+
+    def track(self) -> FaceTrack:
+        """The track so far."""
+        time_s, rows = self._rows.between(-math.inf, math.inf)
+        lost = rows[:, 5] == _STATES.index("lost")
+        score = np.where(lost, np.nan, rows[:, 4])
+        states = np.array(_STATES)[rows[:, 5].astype(int)]
+        return FaceTrack(self.id, time_s.copy(), rows[:, :4].copy(), score, states)

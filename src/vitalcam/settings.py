@@ -1,0 +1,54 @@
+"""What a user may choose about a measurement."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from vitalcam.errors import ConfigError
+
+HEART_RATE_BPM = (40.0, 200.0)
+"""Heart rates that are looked for."""
+
+RESP_RATE_PER_MIN = (5.0, 35.0)
+"""Breathing rates that are looked for."""
+
+MIN_SIGNAL_S = 4.5
+"""No heart rate from less: three beats at 40 beats/min."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Choices of one measurement; the defaults are what `vitalcam measure` does.
+
+    Attributes:
+        method: a classical method (`vitalcam methods`) or, where ``model`` is given, the check beside it.
+        model: a network (`vitalcam models`); empty for none.
+        faces: how many faces to follow at most; None for all.
+        window_s: length of a heart-rate window.
+        step_s: distance of windows.
+        resp_window_s: length of a breathing window; at least 20 s.
+        min_confidence: a number is given from this confidence on.
+
+    Raises:
+        ConfigError: a value is out of its range.
+    """
+
+    method: str = "pos"
+    model: str = ""
+    faces: int | None = 1
+    window_s: float = 10.0
+    step_s: float = 1.0
+    resp_window_s: float = 30.0
+    min_confidence: float = 0.5
+
+    def __post_init__(self) -> None:
+        checks = [
+            (self.faces is None or self.faces >= 1, "faces", "1 or more, or None for all"),
+            (MIN_SIGNAL_S <= self.window_s <= 120, "window_s", f"{MIN_SIGNAL_S:g} to 120 seconds"),
+            (0.2 <= self.step_s <= self.window_s, "step_s", "0.2 seconds to the window's length"),
+            (20 <= self.resp_window_s <= 120, "resp_window_s", "20 to 120 seconds"),
+            (0 <= self.min_confidence <= 1, "min_confidence", "0 to 1"),
+        ]
+        for ok, name, allowed in checks:
+            if not ok:
+                raise ConfigError(f"{name} is {getattr(self, name)!r}; it must be {allowed}")

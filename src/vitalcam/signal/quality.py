@@ -1,0 +1,272 @@
+"""The one decision whether a number is shown: from what a window looks like to a confidence and a reason.
+
+A photograph has no pulse, yet every band-passed noise has a highest peak. What tells a pulse from a peak: it is there
+in the first and in the second half of the window, in the forehead and in both cheeks at once; it moves the colours as
+blood does (de Haan and van Leest 2014), not as a change of light or of angle does; and it is not what the background
+or the head does.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from vitalcam.signal import peaks, spectrum
+from vitalcam.signal.filter import Array, bandpass
+from vitalcam.types import Floats, Reason
+
+LOW_HZ, HIGH_HZ = 0.65, 4.0
+"""Band in which a window is judged: 39 to 240 beats/min, so that a peak at 40 or 200 has neighbours."""
+
+
+@dataclass(frozen=True)
+class Window:
+    """One face over one window, on a uniform clock, without gaps.
+
+    Attributes:
+        fs_hz: rate of all arrays.
+        wave: (T,) pulse wave of the method or model.
+        checks: (K, T) the same from other methods.
+        regions: (R, T) the same from parts of the face; NaN rows where a part was not seen.
+        skin_rgb: (T, 3) mean of the skin, 0..255.
+        background_rgb: (T, 3) mean of the rest of the picture; NaN where there is none.
+        position: (T, 2) of the head, in face sides.
+        luma, clipped, side_px, yaw: means over the window; brightness 0..255, share of clipped skin, side of the face
+            box, turn of the head.
+        frame_rate_hz, jitter_s: of the frames as they came.
+    """
+
+    fs_hz: float
+    wave: Floats
+    checks: Floats
+    regions: Floats
+    skin_rgb: Floats
+    background_rgb: Floats
+    position: Floats
+    luma: float
+    clipped: float
+    side_px: float
+    yaw: float
+    frame_rate_hz: float
+    jitter_s: float
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What a window looks like at the frequency of its peak; NaN where a feature cannot be had.
+
+    Attributes:
+        rate_bpm: the peak, interpolated.
+        beats_bpm: rate from the distances of beats.
+        snr_db: power of peak and second harmonic over the rest (de Haan and Jeanne 2013).
+        halves_bpm: distance of the peaks of the first and the second half.
+        checks_bpm: largest distance of another method's peak.
+        regions_r: mean correlation of the waves of the parts of the face.
+        colour: -1..1, phase of the two chrominance axes of POS against each other: 1 for blood, -1 for a white sheen.
+        pulse_percent: amplitude of green at the peak, peak to peak, in per cent of its mean.
+        motion_percent: amplitude of the head's motion at the peak, peak to peak, in per cent of the face.
+        motion_share: share of the motion's power that lies at the peak.
+        background: amplitude of the background at the peak, over that of the skin.
+        background_share: share of the background's power that lies at the peak.
+        valid_s: length.
+        luma, clipped, side_px, yaw, frame_rate_hz, jitter_s: as in `Window`.
+    """
+
+    rate_bpm: float
+    beats_bpm: float
+    snr_db: float
+    halves_bpm: float
+    checks_bpm: float
+    regions_r: float
+    colour: float
+    pulse_percent: float
+    motion_percent: float
+    motion_share: float
+    background: float
+    background_share: float
+    valid_s: float
+    luma: float
+    clipped: float
+    side_px: float
+    yaw: float
+    frame_rate_hz: float
+    jitter_s: float
+
+    def features(self) -> Mapping[str, float]:
+        """Name to value, for reports."""
+        return dataclasses.asdict(self)
+
+
+def evidence(window: Window) -> Evidence:
+    """Look at a window of at least 4 s."""
+    fs, n = window.fs_hz, window.wave.shape[-1]
+    rates = _peaks_bpm(np.concatenate([window.wave[None], window.checks]), fs)
+    rate = rates[0]
+    f_hz = rate / 60
+    tone = _tone(f_hz, n, fs)
+    colour = window.skin_rgb / window.skin_rgb.mean(axis=0) - 1
+    at_peak = tone @ bandpass(colour.T, LOW_HZ, HIGH_HZ, fs_hz=fs).T
+    motion = bandpass(window.position.T, LOW_HZ, HIGH_HZ, fs_hz=fs)
+    motion_at, motion_share = _at_peak(motion, f_hz, fs)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        background = window.background_rgb / window.background_rgb.mean(axis=0) - 1
+    beyond = bandpass(background.mean(axis=1)[None], LOW_HZ, HIGH_HZ, fs_hz=fs)
+    beyond_at, beyond_share = _at_peak(beyond, f_hz, fs)
+    green = 2 * abs(at_peak[1])
+    return Evidence(
+        rate_bpm=rate,
+        beats_bpm=_beats_bpm(window.wave, f_hz, fs),
+        snr_db=float(spectrum.snr_db(window.wave, fs_hz=fs, f_hz=f_hz, low_hz=LOW_HZ, high_hz=HIGH_HZ)),
+        halves_bpm=_halves_bpm(window.wave, fs),
+        checks_bpm=float(np.max(np.abs(rates[1:] - rate))) if len(rates) > 1 else math.nan,
+        regions_r=_agreement(window.regions, fs),
+        colour=_blood_likeness(at_peak),
+        pulse_percent=100 * green,
+        motion_percent=100 * motion_at,
+        motion_share=motion_share,
+        background=beyond_at / green if green > 0 else math.nan,
+        background_share=beyond_share,
+        valid_s=n / fs,
+        luma=window.luma,
+        clipped=window.clipped,
+        side_px=window.side_px,
+        yaw=window.yaw,
+        frame_rate_hz=window.frame_rate_hz,
+        jitter_s=window.jitter_s,
+    )
+
+
+def _peaks_bpm(waves: Floats, fs_hz: float) -> Floats:
+    freq, power = spectrum.power(waves, fs_hz=fs_hz, low_hz=LOW_HZ, high_hz=HIGH_HZ)
+    return np.array([60 * _pulse_hz(freq, p) for p in power])
+
+
+def _beats_bpm(wave: Floats, f_hz: float, fs_hz: float) -> float:
+    if not math.isfinite(f_hz):
+        return math.nan
+    return peaks.rate_bpm(peaks.ibi(peaks.beats(wave, fs_hz=fs_hz, heart_rate_hz=f_hz))[1])
+
+
+def _pulse_hz(freq: Array, power: Array) -> float:
+    f_hz = float(spectrum.peak(freq, power)[0])
+    return spectrum.fundamental(freq, power, f_hz) if math.isfinite(f_hz) else f_hz
+
+
+def _tone(f_hz: float, n: int, fs_hz: float) -> Floats:
+    """(n,) complex Hann-windowed tone whose product with a wave is its complex amplitude at f_hz (peak, not RMS)."""
+    window = np.hanning(n + 2)[1:-1]
+    return np.asarray(2 * window * np.exp(-2j * np.pi * f_hz * np.arange(n) / fs_hz) / window.sum())
+
+
+def _at_peak(waves: Floats, f_hz: float, fs_hz: float) -> tuple[float, float]:
+    """Amplitude of (K, T) waves together at f_hz, peak to peak, and the share of their power that lies there."""
+    if not (np.isfinite(waves).all() and math.isfinite(f_hz)):
+        return math.nan, math.nan
+    n = waves.shape[-1]
+    amplitude = float(np.linalg.norm(np.abs(waves @ _tone(f_hz, n, fs_hz))))
+    freq, power = spectrum.power(waves, fs_hz=fs_hz, low_hz=LOW_HZ, high_hz=HIGH_HZ)
+    width = max(spectrum.HALF_WIDTH_HZ, 2 * fs_hz / n)
+    return 2 * amplitude, float(spectrum.share(freq, power.sum(axis=0), f_hz, half_width_hz=width))
+
+
+def _halves_bpm(wave: Floats, fs_hz: float) -> float:
+    half = wave.shape[-1] // 2
+    first, second = _peaks_bpm(np.stack([wave[:half], wave[-half:]]), fs_hz)
+    return float(abs(first - second))
+
+
+def _agreement(waves: Floats, fs_hz: float) -> float:
+    """Mean correlation of the pairs of finite rows."""
+    waves = waves[np.isfinite(waves).all(axis=1)]
+    if len(waves) < 2:
+        return math.nan
+    waves = bandpass(waves, LOW_HZ, HIGH_HZ, fs_hz=fs_hz)
+    norm = np.linalg.norm(waves, axis=1, keepdims=True)
+    waves = waves / np.where(norm > 0, norm, 1)
+    pairs = (waves @ waves.T)[np.triu_indices(len(waves), 1)]
+    return float(pairs.mean())
+
+
+def _blood_likeness(rgb: Floats) -> float:
+    """Cosine between the chrominance axes G - B and G + B - 2 R (Wang et al. 2017) of complex amplitudes (3,).
+
+    Blood absorbs green most and red least, so both axes move together. A sheen of white light on reddish skin, and any
+    change of angle, moves blue most and red least: the axes move against each other.
+    """
+    first, second = rgb[1] - rgb[2], rgb[1] + rgb[2] - 2 * rgb[0]
+    size = abs(first) * abs(second)
+    return float((first * np.conj(second)).real / size) if size > 0 else math.nan
+
+
+MIN_FRAME_RATE_HZ = 12.0
+MIN_SIDE_PX = 20.0
+MAX_YAW = 0.85
+MIN_LUMA = 12.0
+MAX_CLIPPED = 0.5
+
+
+def refusal(seen: Evidence) -> Reason | None:
+    """Why a window cannot be measured whatever its peak looks like, or None."""
+    if seen.frame_rate_hz < MIN_FRAME_RATE_HZ:
+        return "low_fps"
+    if seen.side_px < MIN_SIDE_PX:
+        return "small_face"
+    if abs(seen.yaw) > MAX_YAW:
+        return "turned"
+    if seen.luma < MIN_LUMA:
+        return "dark"
+    if seen.clipped > MAX_CLIPPED:
+        return "clipped"
+    return None
+
+
+# Log-odds of |error| <= 5 beats/min: intercept and one weight for each of `_terms`, fitted by tools/fit_confidence.py.
+_WEIGHTS = (-6.0, 0.15, 1.2, 4.0, 1.0, 1.0, -1.0, -1.0)
+
+
+def _terms(seen: Evidence) -> Floats:
+    """What the confidence is made of, each bounded, unknown as its worst value."""
+    return np.array([
+        float(np.clip(seen.snr_db, -12, 12)) if math.isfinite(seen.snr_db) else -12.0,
+        _nearness(seen.halves_bpm / 10),
+        float(np.clip(seen.regions_r, 0, 1)) if math.isfinite(seen.regions_r) else 0.0,
+        _nearness(seen.checks_bpm / 5),
+        float(np.nan_to_num(seen.colour, nan=-1.0)),
+        _overlap(seen.motion_share, seen.motion_percent / 1.0),
+        _overlap(seen.background_share, seen.background),
+    ])  # fmt: skip
+
+
+def _nearness(gap: float) -> float:
+    """1 for no gap, falling to 0; 0 where it is unknown."""
+    return math.exp(-(gap**2)) if math.isfinite(gap) else 0.0
+
+
+def _overlap(share: float, size: float) -> float:
+    """0..1: how far something else explains the peak: it is concentrated there, and it is large."""
+    return float(np.nan_to_num(share) * min(np.nan_to_num(size), 1.0))
+
+
+def confidence(seen: Evidence) -> float:
+    """Probability that the rate is right within 5 beats/min, 0..1."""
+    if not math.isfinite(seen.rate_bpm):
+        return 0.0
+    odds = _WEIGHTS[0] + float(np.dot(_WEIGHTS[1:], _terms(seen)))
+    return 1 / (1 + math.exp(-odds))
+
+
+def weakness(seen: Evidence) -> Reason:
+    """The reason why a window's confidence is low: what explains its peak better than blood does."""
+    if _overlap(seen.background_share, seen.background) > 0.3:
+        return "flicker"
+    if seen.motion_percent > 1.0:
+        return "motion"
+    if seen.regions_r < 0.3 or not math.isfinite(seen.regions_r):
+        return "no_pulse"
+    if seen.checks_bpm > 5 or seen.halves_bpm > 10:
+        return "disagreement"
+    return "low_quality"
