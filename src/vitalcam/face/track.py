@@ -3,8 +3,8 @@
 Everything is timed by the clock of the frames, so the same video gives the same tracks at any frame rate and speed of
 the machine. Nothing looks ahead.
 
-Two faces that cross keep their identities by where they were going. That fails if they stop or turn back while one hides
-the other, or if both are lost and come back elsewhere: then they may swap or get new identities.
+Two faces that cross keep their identities by where they were going. That fails if they stop or turn back while one
+hides the other, or if both are lost and come back elsewhere: then they may swap or get new identities.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import numpy as np
 
 from vitalcam.face.crop import enlarge
 from vitalcam.face.detect import Detection, Look, looks, near, overlap, search
-from vitalcam.types import Face, Floats, Frame
+from vitalcam.types import Face, FaceState, Floats, Frame
 
 HELD_S = 0.5
 """A box is shown for this long after its face was last seen, then the face is lost."""
@@ -93,7 +93,7 @@ class _Track:
         """As others see it."""
         if self.lost:
             return Face(self.id, np.full(4, np.nan), np.nan, "lost", np.full((6, 2), np.nan), np.nan, np.nan)
-        state = "detected" if self.seen_s == now_s else "held"
+        state: FaceState = "detected" if self.seen_s == now_s else "held"
         seen = self.seen
         return Face(self.id, self.box_px, seen.score, state, seen.keypoints_px, seen.roll_deg, seen.yaw)
 
