@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -30,12 +30,12 @@ def instance_norm(x: Tensor) -> Tensor:
 
 
 def check_frames(x: Tensor, multiple: int, name: str) -> None:
-    """Refuse a clip (B, C, T, H, W) whose length is no multiple of `multiple`; a graph being traced is not asked.
+    """Refuse a clip (B, C, T, H, W) whose length is no multiple of `multiple`; a graph on its way to ONNX is not asked.
 
     Raises:
         UsageError: says which lengths will do.
     """
-    if not torch.jit.is_tracing() and x.shape[2] % multiple:
+    if not torch.onnx.is_in_onnx_export() and x.shape[2] % multiple:
         raise UsageError(f"{name}: a clip must have a multiple of {multiple} frames, got {x.shape[2]}; cut or pad it")
 
 
@@ -46,7 +46,7 @@ def to_frames(x: Tensor) -> Tensor:
 
 def to_clips(x: Tensor, clips: int) -> Tensor:
     """(B·T, C, H, W) to (B, C, T, H, W), B = `clips`."""
-    return x.unflatten(0, (clips, -1)).transpose(1, 2)
+    return x.reshape(clips, -1, *x.shape[1:]).transpose(1, 2)
 
 
 def temporal_shift(x: Tensor, *, wrap: bool = False) -> Tensor:
@@ -73,7 +73,7 @@ def temporal_shift(x: Tensor, *, wrap: bool = False) -> Tensor:
 
 def shift_frames(x: Tensor, segment: int, *, wrap: bool = False) -> Tensor:
     """`temporal_shift` inside each run of `segment` frames of (B·T, C, H, W)."""
-    clips = x.unflatten(0, (-1, segment)).transpose(1, 2)
+    clips = x.reshape(-1, segment, *x.shape[1:]).transpose(1, 2)
     return temporal_shift(clips, wrap=wrap).transpose(1, 2).flatten(0, 1)
 
 
@@ -98,12 +98,6 @@ def n_parameters(model: nn.Module) -> int:
     return sum(p.numel() for p in model.parameters() if p.requires_grad)
 
 
-def count_parameters(build: Callable[[], nn.Module]) -> int:
-    """Number of trained numbers of what `build` makes, without the memory or the time of making it."""
-    with torch.device("meta"):
-        return n_parameters(build())
-
-
 @dataclass(frozen=True)
 class Layer:
     """A row of a network's table: Conv3d without bias, tanh, instance norm; time is always padded by 1.
@@ -123,6 +117,10 @@ class Layer:
     kernel: int = 3
     stride_t: int = 1
     dropout: bool = False
+
+    def parameters(self, channels: int) -> int:
+        """Trained numbers of it behind a layer of that many channels."""
+        return 3 * self.kernel**2 * channels * self.channels
 
 
 class ConvTanhNorm(nn.Module):
