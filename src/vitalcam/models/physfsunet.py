@@ -1,0 +1,185 @@
+"""physFSUNet: picture and change fused, shifted and gated convolutions on the way down, and a way up in time.
+
+There is no public code of it; this is a reconstruction. The paper fixes the kinds of layers, their order in words, the
+inputs of the two stems and 831 thousand parameters, but no widths. Taken from PhysNet, whose size the paper likens its
+own to: widths 16, 32, 64, the first kernel 1x5x5, the decoder. Guessed so that the count comes out: 3x3 read as
+3x3x3, no bias before a batch norm, a decoder with 256 hidden units, gates of one 1x1x1 convolution, alpha = beta = 1/2
+(RhythmFormer's). Other widths would fit the count as well.
+
+The row "literal" follows the paper's sentences on the order of layers. "fast" pools before the first shifted
+convolutions, as PhysNet does, for a third of the multiply-adds. The other rows are the paper's ablations.
+
+Paper: Cen, Fu, Hong, "Robust and Generalizable Heart Rate Estimation via Deep Learning for Remote Photoplethysmography
+in Complex Scenarios", 2025. Its gate is EfficientPhys' (Liu et al., WACV 2023), its shift TSM's (Lin et al., ICCV
+2019), the differences are RhythmFormer's (Zou et al., 2025).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+
+from torch import Tensor, nn
+
+from vitalcam.models._blocks import check_frames, soft_mask, temporal_shift
+from vitalcam.models._layers import chosen, conv_block, neighbour_differences, pool, spread_in_time
+from vitalcam.types import ModelSpec
+
+_LEVEL = ("conv", "conv", "gate")
+LITERAL = (*_LEVEL, "halve space", *_LEVEL, "halve", "drop") * 2
+FAST = (
+    "halve space", *_LEVEL, "halve", "drop",
+    *_LEVEL, "halve", "drop", "conv", "conv", "halve space", "conv", "conv",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What distinguishes the rows.
+
+    Attributes:
+        order: layers between stem and decoder.
+        stem: inputs that are used: "both", "raw" or "diff".
+        shift: channels are shifted in time before each convolution.
+        gates: features are masked; otherwise the gates are left out.
+    """
+
+    order: tuple[str, ...] = LITERAL
+    stem: str = "both"
+    shift: bool = True
+    gates: bool = True
+
+
+_ROWS = {
+    "literal": (Settings(), 831_477),
+    "fast": (Settings(order=FAST), 831_347),
+    "raw_only": (Settings(stem="raw"), 812_757),
+    "diff_only": (Settings(stem="diff"), 816_357),
+    "no_shift": (Settings(shift=False), 831_477),
+    "no_gates": (Settings(gates=False), 831_217),
+}
+
+SPEC = ModelSpec(
+    name="physfsunet",
+    outputs=("bvp",),
+    paper="Cen, Fu, Hong: Robust and Generalizable Heart Rate Estimation via Deep Learning for Remote "
+    "Photoplethysmography in Complex Scenarios, arXiv:2507.07795, 2025",
+    size_px=72,
+    frames=160,
+    frames_multiple=4,
+    transform="standardized",
+    parameters=831_477,
+    variants=tuple(_ROWS),
+)
+VARIANTS = {name: dataclasses.replace(SPEC, parameters=parameters) for name, (_, parameters) in _ROWS.items()}
+
+
+class _Stem(nn.Module):
+    """Differential frame fusion: I = a·S21(R) + b·S22(a·R + b·D), R from the frames, D from their differences.
+
+    Args:
+        used: "both", or "raw" for S21(R) alone, or "diff" for S22(D) alone.
+        alpha: a, weight of the picture.
+        beta: b, weight of the change.
+    """
+
+    def __init__(self, used: str, *, alpha: float = 0.5, beta: float = 0.5) -> None:
+        super().__init__()
+        self.used, self.alpha, self.beta = used, alpha, beta
+        if used != "diff":
+            self.raw = conv_block(3, 16, (1, 5, 5), bias=False)
+            self.pure = conv_block(16, 32, bias=False)
+        if used != "raw":
+            self.change = conv_block(12, 16, (1, 5, 5), bias=False)
+            self.mixed = conv_block(16, 32, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, 3, T, H, W) to (B, 32, T, H, W)."""
+        fused: Tensor
+        if self.used == "raw":
+            fused = self.pure(self.raw(x))
+        elif self.used == "diff":
+            fused = self.mixed(self.change(neighbour_differences(x)))
+        else:
+            raw, change = self.raw(x), self.change(neighbour_differences(x))
+            fused = self.alpha * self.pure(raw) + self.beta * self.mixed(self.alpha * raw + self.beta * change)
+        return fused
+
+
+class _ShiftedConv(nn.Module):
+    """A convolution, batch norm and ReLU on channels of which a third comes from each neighbouring frame."""
+
+    def __init__(self, channels: int, out: int, *, shift: bool) -> None:
+        super().__init__()
+        self.conv = conv_block(channels, out, bias=False)
+        self.shift = shift
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, C, T, H, W) to (B, C', T, H, W)."""
+        features: Tensor = self.conv(temporal_shift(x) if self.shift else x)
+        return features
+
+
+class _Gate(nn.Module):
+    """Features times a mask that they give themselves; its mean over each frame is 1/2 (the paper's equation 4).
+
+    Read to the letter the mask comes from what enters the block. We take it from what the convolutions give, as the
+    code does that the equation cites.
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.conv = nn.Conv3d(channels, 1, kernel_size=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, C, T, H, W), size unchanged."""
+        return x * soft_mask(self.conv(x))
+
+
+class PhysFSUNet(nn.Module):
+    """The network.
+
+    Args:
+        settings: order of layers and what is left out.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        super().__init__()
+        self.stem = _Stem(settings.stem)
+        self.trunk = _trunk(settings)
+        self.spread = nn.Sequential(spread_in_time(64, bias=False), spread_in_time(64, bias=False))
+        self.head = nn.Sequential(nn.Linear(64, 256), nn.ReLU(), nn.Dropout(0.2), nn.Linear(256, 1))
+
+    def forward(self, x: Tensor, *, target: dict[str, Tensor] | None = None) -> dict[str, Tensor]:
+        """Standardised video (B, 3, T, H, W), T a multiple of 4, to {"bvp": (B, T)}."""
+        check_frames(x, SPEC.frames_multiple, "physfsunet")
+        features = self.spread(self.trunk(self.stem(x))).mean(dim=(3, 4))
+        return {"bvp": self.head(features.mT).squeeze(-1)}
+
+    def aux_loss(self) -> Tensor | None:
+        """No training term of its own."""
+        return None
+
+
+def _trunk(settings: Settings) -> nn.Sequential:
+    """The layers between stem and decoder; the widths are 32, 32, 64, 64 …."""
+    layers: list[nn.Module] = []
+    channels, widths = 32, iter((32, *(64,) * 7))
+    for step in settings.order:
+        if step == "conv":
+            out = next(widths)
+            layers.append(_ShiftedConv(channels, out, shift=settings.shift))
+            channels = out
+        elif step == "gate" and settings.gates:
+            layers.append(_Gate(channels))
+        elif step == "drop":
+            layers.append(nn.Dropout3d(0.2))
+        elif step.startswith("halve"):
+            layers.append(pool(1 if step == "halve space" else 2, 2))
+    return nn.Sequential(*layers)
+
+
+def build(variant: str = "") -> PhysFSUNet:
+    """The network of a row of `VARIANTS`, "literal" if none is named."""
+    settings, _ = _ROWS[chosen(variant, _ROWS)]
+    return PhysFSUNet(settings)
