@@ -1,7 +1,7 @@
 """Which cells of a crop are skin: where skin must be on a head held like this, less what has another colour.
 
-No colour is called skin: the face's own cheeks and forehead say what its skin looks like in this light, so every tone of
-skin, coloured light and grey pictures are treated alike.
+No colour is called skin: the face's own cheeks and forehead say what its skin looks like in this light, so every tone
+of skin, coloured light and grey pictures are treated alike.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ def _where_skin_is(face: Face, box_px: Floats, n: int) -> Floats:
         at = place(point)
         skin = skin * (1 - _inside((u - at[0]) / _EYE[0], (v - at[1] + _EYE_UP) / _EYE[1], _SOFT / _EYE[1]))
     at = place(mouth)
-    return skin * (1 - _inside((u - at[0]) / _MOUTH[0], (v - at[1]) / _MOUTH[1], _SOFT / _MOUTH[1]))
+    return np.asarray(skin * (1 - _inside((u - at[0]) / _MOUTH[0], (v - at[1]) / _MOUTH[1], _SOFT / _MOUTH[1])))
 
 
 def _head_px(face: Face, axes: Floats) -> float:
@@ -101,4 +101,4 @@ def _of_one_colour(crop: Floats, weights: Floats) -> Floats:
     for feature, floor in zip(features, _FLOORS, strict=False):
         off = np.abs(feature - np.median(feature[core]))
         worst = np.maximum(worst, off / max(1.4826 * float(np.median(off[core])), floor))
-    return np.clip(_TOLERANCE + 0.5 - worst, 0, 1)
+    return np.asarray(np.clip(_TOLERANCE + 0.5 - worst, 0, 1))
