@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import heapq
+import math
+import re
+from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -21,15 +25,47 @@ from vitalcam.video.times import note, steady
 # libavformat shows any text as a film of a terminal.
 _TEXT_FORMATS = {"tty", "bin", "xbin", "adf", "idf"}
 _DAMAGED_READS = 10  # in a row, then the rest of the file is given up
+_REORDERED_FRAMES = 8
+_MATROSKA_DURATION = re.compile(r"(\d+):(\d+):(\d+\.?\d*)")
+_GAP_S, _GAP_STEPS = 0.25, 3
 _TOLERANCE_S, _TOLERANCE = 0.5, 0.02
 
 
 @dataclasses.dataclass
 class _Losses:
-    """What could not be read in one pass."""
+    """What was read in one pass, and what could not be."""
 
+    frames: int = 0
+    last_s: float = 0.0
     packets: int = 0
     resized: int = 0
+    gaps: int = 0
+    gaps_s: float = 0.0
+
+    def saw(self, time_s: float) -> None:
+        """Count a frame."""
+        if time_s - self.last_s > max(_GAP_S, _GAP_STEPS * self.step_s):
+            self.gaps += 1
+            self.gaps_s += time_s - self.last_s
+        self.frames, self.last_s = self.frames + 1, time_s
+
+    @property
+    def step_s(self) -> float:
+        """Mean step so far; 0 before there is one."""
+        return self.last_s / max(self.frames - 1, 1)
+
+    def report(self, claimed_s: float) -> Iterator[str]:
+        """One sentence for each thing that a user must know."""
+        if self.packets:
+            yield f"damaged: {self.packets} packets (about {self.packets * self.step_s:.1f} s) could not be decoded"
+        if self.resized:
+            yield f"{self.resized} frames of another size than the first were left out"
+        if self.gaps:
+            yield f"{self.gaps_s:.1f} s of it are without frames (gaps: {self.gaps})"
+        decoded_s = self.last_s + self.step_s
+        if abs(claimed_s - decoded_s) > max(_TOLERANCE_S, _TOLERANCE * claimed_s):
+            missing = f"; the last {claimed_s - decoded_s:.1f} s are missing (cut off or damaged)"
+            yield f"claims {claimed_s:.1f} s, {decoded_s:.1f} s could be decoded{missing * (claimed_s > decoded_s)}"
 
 
 def open_file(path: Path) -> Video:
@@ -99,11 +135,12 @@ def _rate(stream: VideoStream) -> float:
 
 
 def _claimed_duration_s(container: InputContainer, stream: VideoStream) -> float:
+    if container.format.name == "avi" and stream.frames:  # its duration is already cut to what is there
+        return stream.frames / _rate(stream)
     if stream.duration and stream.time_base:
         return float(stream.duration * stream.time_base)
-    if tag := stream.metadata.get("DURATION"):  # Matroska: hours:minutes:seconds of this stream alone
-        hours, minutes, seconds = tag.split(":")
-        return 3600 * int(hours) + 60 * int(minutes) + float(seconds)
+    if tag := _MATROSKA_DURATION.fullmatch(stream.metadata.get("DURATION", "")):  # of this stream alone
+        return 3600 * int(tag[1]) + 60 * int(tag[2]) + float(tag[3])
     return container.duration / av.time_base if container.duration else float("nan")
 
 
@@ -112,28 +149,40 @@ def _quarter_turns(picture: av.VideoFrame) -> int:
 
 
 def _frames(path: Path, video: Video) -> Iterator[Frame]:
-    losses, last_s, index = _Losses(), float("nan"), -1
-    turns = video.info["rotation_deg"] // 90
+    losses, turns = _Losses(), video.info["rotation_deg"] // 90
     with _opened(path, "AUTO") as (container, stream):
-        stamped = _stamped(_pictures(container, stream, losses), video, losses)
+        stamped = _stamped(_pictures(container, stream, losses), losses)
+        if container.format.name == "avi" and stream.codec_context.has_b_frames:
+            stamped = _restamped(stamped)
         for picture, time_s in steady(stamped, 1 / video.fps_nominal, video.warnings, str(path)):
-            index, last_s = index + 1, time_s
-            yield Frame(pixels(picture, turns), time_s, index)
-    if index < 0:
-        raise VideoError(f"{path}: not one frame of its video can be decoded; record or export it again")
-    for sentence in _shortfall(video, losses, last_s + 1 / video.fps_nominal):
+            yield Frame(pixels(picture, turns), time_s, losses.frames)
+            losses.saw(time_s)
+    for sentence in losses.report(video.duration_s):
         note(video.warnings, f"{path}: {sentence}")
 
 
-def _stamped(
-    pictures: Iterator[av.VideoFrame], video: Video, losses: _Losses
-) -> Iterator[tuple[av.VideoFrame, float | None]]:
-    sides = {video.width, video.height}
+def _stamped(pictures: Iterator[av.VideoFrame], losses: _Losses) -> Iterator[tuple[av.VideoFrame, float | None]]:
+    size = None
     for picture in pictures:
-        if {picture.width, picture.height} != sides:
+        size = size or (picture.width, picture.height)
+        if (picture.width, picture.height) == size:
+            yield picture, picture.time
+        else:
             losses.resized += 1
-            continue
-        yield picture, picture.time
+
+
+def _restamped(stamped: Iterator[tuple[av.VideoFrame, float | None]]) -> Iterator[tuple[av.VideoFrame, float | None]]:
+    """Stamps in rising order: AVI stores none, and those guessed for B frames come in the order of decoding."""
+    pictures: deque[av.VideoFrame] = deque()
+    stamps: list[float] = []
+    for picture, stamp in stamped:
+        pictures.append(picture)
+        heapq.heappush(stamps, math.inf if stamp is None else stamp)
+        if len(pictures) > _REORDERED_FRAMES:
+            yield pictures.popleft(), heapq.heappop(stamps)
+    for picture in pictures:
+        stamp = heapq.heappop(stamps)
+        yield picture, stamp if math.isfinite(stamp) else None
 
 
 def _pictures(container: InputContainer, stream: VideoStream, losses: _Losses) -> Iterator[av.VideoFrame]:
@@ -154,15 +203,3 @@ def _pictures(container: InputContainer, stream: VideoStream, losses: _Losses) -
             yield from packet.decode()
         except FFmpegError:
             losses.packets += 1
-
-
-def _shortfall(video: Video, losses: _Losses, decoded_s: float) -> Iterator[str]:
-    if losses.packets:
-        yield f"damaged: {losses.packets} packets ({losses.packets / video.fps_nominal:.1f} s) could not be decoded"
-    if losses.resized:
-        yield f"{losses.resized} frames of another size than the first were left out"
-    missing_s = video.duration_s - decoded_s
-    if abs(missing_s) > max(_TOLERANCE_S, _TOLERANCE * video.duration_s):
-        claim = f"claims {video.duration_s:.1f} s, {decoded_s:.1f} s could be decoded"
-        lost = f"; the last {missing_s:.1f} s are missing (cut off or damaged)" if missing_s > 0 else ""
-        yield claim + lost

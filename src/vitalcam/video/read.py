@@ -25,7 +25,7 @@ def open_video(source: Any, *, fps_hz: float | None = None, times_s: Sequence[fl
 
     Args:
         source: path of a video file or a folder of images; camera as number, "0" or "/dev/video0"; array (T, H, W, 3)
-            uint8 RGB; iterable of (time_s, (H, W, 3) uint8 RGB) or of `Frame`.
+            uint8 RGB; iterable of (time_s, (H, W, 3) uint8 RGB) or of `Frame`; a `Video` as it is.
         fps_hz: frames are evenly spaced at this rate, whatever the source says; a camera is asked for it.
         times_s: (T,) time of each frame, strictly increasing, kept as they are: zero is not moved.
 
@@ -34,6 +34,8 @@ def open_video(source: Any, *, fps_hz: float | None = None, times_s: Sequence[fl
     """
     times = _checked(fps_hz, times_s)
     untimed = fps_hz is None and times is None
+    if isinstance(source, Video):
+        return _retimed(source, fps_hz, times)
     if isinstance(source, np.ndarray):
         return _retimed(_from_array(source, untimed, times), fps_hz, times)
     if isinstance(source, bool) or not isinstance(source, str | Path | int | np.integer | Iterable):
