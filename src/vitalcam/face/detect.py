@@ -128,15 +128,11 @@ def _confirmed(frame: Frame, seen: Detection) -> Detection | None:
     """What the close-up net sees there; a rolled face looks like a poor upright one, so all rolls are compared."""
     best: Detection | None = None
     for turn_deg in (0, 90, -90, 180):
-        there = [d for d in near(frame, seen.box_px, seen.roll_deg + turn_deg) if _same(d, seen)]
+        there = [d for d in near(frame, seen.box_px, seen.roll_deg + turn_deg) if same_face(d, seen)]
         best = max([*there[:1], *([best] if best else [])], key=lambda d: d.score, default=None)
         if best and best.score >= _SURE:
             break
     return best if best and (best.score + seen.score) / 2 >= _BELIEVED else None
-
-
-def _same(a: Detection, b: Detection) -> bool:
-    return overlap(a.box_px, b.box_px) > _SAME_FACE_IOU
 
 
 def _look(kind: Kind, frame: Frame, look: Look) -> list[Detection]:
@@ -157,11 +153,16 @@ def suppressed(found: Iterable[Detection]) -> list[Detection]:
     rest = sorted(found, key=lambda d: -d.score)
     merged = []
     while rest:
-        group = [d for d in rest if _same(rest[0], d)]
-        rest = [d for d in rest if not _same(group[0], d)]
+        group = [d for d in rest if same_face(rest[0], d)]
+        rest = [d for d in rest if not same_face(group[0], d)]
         points = [np.concatenate([d.box_px.reshape(2, 2), d.keypoints_px]) for d in group]
         merged.append(_detection(np.average(points, axis=0, weights=[d.score for d in group]), group[0].score))
     return merged
+
+
+def same_face(a: Detection, b: Detection) -> bool:
+    """Whether two detections in one frame are of one face."""
+    return overlap(a.box_px, b.box_px) > _SAME_FACE_IOU
 
 
 def overlap(a_px: Floats, b_px: Floats) -> float:

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from vitalcam.face.crop import enlarge
-from vitalcam.face.detect import Detection, Look, looks, near, overlap, search
+from vitalcam.face.detect import Detection, Look, looks, near, overlap, same_face, search
 from vitalcam.types import Face, FaceState, Floats, Frame
 
 HELD_S = 0.5
@@ -28,6 +28,7 @@ _WEAK_SCORE = 0.7
 _SAME_PLACE = 0.05  # of the side: less than this is not a move
 _SAME_SIZE = 0.08
 _INSIDE = 0.6  # share of the box that must be inside of the frame
+_CROSSING = 0.1  # overlap from which on a detection might be of either face
 _LOCAL = 5.0  # side of the square searched with the wide net before a look counts as a miss
 
 _SEARCH_S = 0.25  # between searches when no face is in view
@@ -40,7 +41,7 @@ _RETURNS_ANYWHERE_S = 10.0
 _RETURNS_S = 60.0
 
 
-@dataclass
+@dataclass(eq=False)
 class _Track:
     """One face. `id` is 0 until a second look has confirmed it."""
 
@@ -122,7 +123,7 @@ class Tracker:
         self._tracks: list[_Track] = []
         self._last_id = 0
         self._searched_s = -math.inf
-        self._alone_since_s = math.inf
+        self._start_s = math.inf
         self._next_look = 1
 
     def push(self, frame: Frame) -> tuple[Face, ...]:
@@ -135,6 +136,7 @@ class Tracker:
             every identity that is in view or may still come back, in order of id; lost ones have NaN for a box.
         """
         now = frame.time_s
+        self._start_s = min(self._start_s, now)
         self._follow(frame)
         if self._search_is_due(now):
             self._search(frame)
@@ -162,39 +164,31 @@ class Tracker:
     def _assign(self, frame: Frame, tracks: Sequence[_Track], found: Sequence[Detection]) -> list[_Track]:
         """Give each face the detection most like it, each at most once. Returns the faces that got none."""
         now = frame.time_s
-        free = [t for t in self._visible() if t not in tracks and t.seen_s == now]
-        found = [d for d in found if _inside(d, frame) and not any(_covers(t.seen.box_px, d) for t in free)]
-        pairs = sorted(
-            ((t.distance(d, now), i, j) for i, t in enumerate(tracks) for j, d in enumerate(found)),
-        )
+        others = [t for t in self._visible() if t not in tracks and t.seen_s == now]
+        found = _new(found, others, frame)
         given: dict[int, Detection] = {}
-        for distance, i, j in pairs:
-            taken = any(overlap(d.box_px, found[j].box_px) > 0.3 for d in given.values())
+        for distance, i, j in sorted(
+            (t.distance(d, now), i, j) for i, t in enumerate(tracks) for j, d in enumerate(found)
+        ):
+            taken = any(same_face(d, found[j]) for d in given.values())
             if i not in given and not taken and math.isfinite(distance):
                 given[i] = found[j]
-        boxes = [t.expected_px(now) for t in self._visible()]
+        boxes_px = [t.expected_px(now) for t in self._visible()]
         for i, detection in given.items():
-            meant = sum(overlap(box, detection.box_px) > 0.1 for box in boxes)
+            meant = sum(overlap(box_px, detection.box_px) > _CROSSING for box_px in boxes_px)
             tracks[i].see(detection, now, alone=meant < 2)
-            self._name(tracks[i])
+            if not tracks[i].id:
+                self._last_id += 1
+                tracks[i].id = self._last_id
         return [t for i, t in enumerate(tracks) if i not in given]
-
-    def _name(self, track: _Track) -> None:
-        if not track.id:
-            self._last_id += 1
-            track.id = self._last_id
 
     def _search_is_due(self, now_s: float) -> bool:
         visible = self._visible()
         if self.max_faces is not None and len(visible) >= self.max_faces:
             return False
-        last = max((t.seen_s for t in self._tracks), default=self._started_s(now_s))
+        last = max((t.seen_s for t in self._tracks), default=self._start_s)
         period = _SEARCH_S if now_s - last < _PATIENCE_S else _SEARCH_LATER_S
         return now_s - self._searched_s > (_SEARCH_MORE_S if visible else period) - 1e-3
-
-    def _started_s(self, now_s: float) -> float:
-        self._alone_since_s = min(self._alone_since_s, now_s)
-        return self._alone_since_s
 
     def _search(self, frame: Frame) -> None:
         """Look for faces that are new or come back."""
@@ -240,12 +234,10 @@ def _inside(found: Detection, frame: Frame) -> bool:
     return bool(inside >= _INSIDE * np.prod(box[2:] - box[:2]))
 
 
-def _covers(box_px: Floats, found: Detection) -> bool:
-    """Whether a detection is of the face in a box."""
-    x, y = found.centre_px
-    return bool(box_px[0] < x < box_px[2] and box_px[1] < y < box_px[3])
+def _new(found: Sequence[Detection], known: Sequence[_Track], frame: Frame) -> list[Detection]:
+    """Detections that are in the frame and not centred on a known face."""
+    return [d for d in found if _inside(d, frame) and not any(_covers(t.seen.box_px, d.centre_px) for t in known)]
 
 
-def _new(found: Sequence[Detection], visible: Sequence[_Track], frame: Frame) -> list[Detection]:
-    """Detections that are in the frame and not of a face already in view."""
-    return [d for d in found if _inside(d, frame) and not any(_covers(t.seen.box_px, d) for t in visible)]
+def _covers(box_px: Floats, point_px: Floats) -> bool:
+    return bool((box_px[:2] < point_px).all() and (point_px < box_px[2:]).all())
