@@ -81,9 +81,12 @@ class Rows:
         self._times: Floats = np.empty(1024)
         self._rows: Floats = np.empty((1024, columns))
         self._first = self._n = 0
+        self.count = 0
+        """Rows pushed so far."""
 
     def push(self, time_s: float, row: Floats) -> None:
         """Append a row (columns,)."""
+        self.count += 1
         if self._n == self._times.size:
             self._compact()
         self._times[self._n] = time_s

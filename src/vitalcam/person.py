@@ -15,7 +15,7 @@ from vitalcam.methods import chrom, green, pos
 from vitalcam.settings import HEART_RATE_BPM, MIN_SIGNAL_S, Settings
 from vitalcam.signal import quality
 from vitalcam.signal.resample import uniform
-from vitalcam.types import Bools, Clip, Estimate, Face, FaceTrack, Floats, Frame, ModelSpec, Reason
+from vitalcam.types import Bools, Clip, Estimate, Face, FaceTrack, Floats, Frame, ModelSpec, Reason, Signal
 
 LOOKAHEAD_S = 0.6
 """A window waits this long for the next detection: a box may be held 0.5 s, and if the face turns out to be lost, the
@@ -61,6 +61,7 @@ class Person:
         self._unconfirmed: list[tuple[float, Floats]] = []
         self._pending: list[float] = []
         self._cut_s = -math.inf
+        self._on_clock: tuple[object, tuple[Floats, Floats, Bools]] = (None, (np.empty(0), np.empty(0), np.empty(0, bool)))
 
     def push(self, frame: Frame, face: Face, background: Floats) -> None:
         """Take one frame in."""
@@ -94,6 +95,17 @@ class Person:
             self._rows.push(time_s, row)
         self._unconfirmed.clear()
 
+    def signals(self) -> dict[str, Signal]:
+        """The stitched waves from the first sight of the face on; NaN in gaps."""
+        found = {}
+        for name, stitcher in self.waves.items():
+            wave = stitcher.wave()
+            known = np.flatnonzero(np.isfinite(wave))
+            if known.size:
+                start, stop = int(known[0]), int(known[-1]) + 1
+                found[name] = Signal(wave[start:stop], np.arange(start, stop) / self._fs_hz, name)
+        return found
+
     def _settle(self, t_s: float) -> list[Estimate]:
         self._cut(t_s)
         done = [self._estimate(t) for t in self._pending]
@@ -104,7 +116,7 @@ class Person:
     def _cut(self, t_s: float) -> None:
         """Run the method on the clip that ends at ``t_s`` and stitch its waves."""
         self._cut_s = t_s
-        values, time_s, valid = self._uniform(t_s - self._clip_s, t_s)
+        values, time_s, valid = self._uniform(max(t_s - self._clip_s, 0.0), t_s)
         for run in runs(valid):
             if run.stop - run.start < _MIN_PIECE_S * self._fs_hz:
                 continue
@@ -116,12 +128,16 @@ class Person:
 
     def _uniform(self, t0_s: float, t1_s: float) -> tuple[Floats, Floats, Bools]:
         """Rows on the uniform clock; a column that is unknown anywhere is NaN throughout."""
+        key = (t0_s, t1_s, self._rows.count)
+        if self._on_clock[0] == key:
+            return self._on_clock[1]
         times, rows = self._rows.between(t0_s - _MARGIN_S, t1_s + _MARGIN_S)
         known = np.isfinite(rows).all(axis=0)
-        some, time_s, valid = uniform(rows[:, known], times, fs_hz=self._fs_hz, t0_s=max(t0_s, 0.0), t1_s=t1_s)
+        some, time_s, valid = uniform(rows[:, known], times, fs_hz=self._fs_hz, t0_s=t0_s, t1_s=t1_s)
         values = np.full((time_s.size, rows.shape[1]), np.nan)
         values[:, known] = some
-        return values, time_s, valid
+        self._on_clock = key, (values, time_s, valid)
+        return self._on_clock[1]
 
     def _estimate(self, t_s: float) -> Estimate:
         """Heart rate over the window that ends at ``t_s``."""

@@ -261,7 +261,7 @@ def confidence(seen: Evidence) -> float:
 
 def weakness(seen: Evidence) -> Reason:
     """The reason why a window's confidence is low: what explains its peak better than blood does."""
-    if _overlap(seen.background_share, seen.background) > 0.3:
+    if _overlap(seen.background_share, seen.background) > 0.3 and seen.background * seen.pulse_percent > 0.1:
         return "flicker"
     if seen.motion_percent > 1.0:
         return "motion"
