@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from vitalcam.errors import UsageError
 
@@ -21,7 +20,7 @@ def difference(x: Tensor) -> Tensor:
     Returns:
         (B, C, T, H, W).
     """
-    return functional.pad(x[:, :, 1:] - x[:, :, :-1], (0, 0, 0, 0, 0, 1))
+    return torch.cat([x[:, :, 1:], x[:, :, -1:]], dim=2) - x
 
 
 def instance_norm(x: Tensor) -> Tensor:

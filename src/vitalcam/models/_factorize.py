@@ -24,6 +24,11 @@ _TINY = 1e-12  # keeps 0 / 0 from being NaN; too small to let an error grow
 _WIDTHS = ((6.0, 1), (8.0, 1), (12.0, 2), (15.0, 2), (18.0, 3), (24.0, 3))  # (sigma, spacing of centres), in samples
 
 
+def _t(matrix: Tensor) -> Tensor:
+    """Transpose (``.mT`` does not reach ONNX)."""
+    return matrix.transpose(-2, -1)
+
+
 def nmf_released(v: Tensor, rank: int, steps: int) -> Tensor:
     """V ≈ b h' as published: every column of b starts as the same constant, so any rank acts as rank 1.
 
@@ -39,12 +44,12 @@ def nmf_released(v: Tensor, rank: int, steps: int) -> Tensor:
     """
     with torch.no_grad():
         b = functional.normalize(v.new_ones(v.shape[0], v.shape[1], rank), dim=1)
-        h = torch.softmax(v.mT @ b, dim=-1)
+        h = torch.softmax(_t(v) @ b, dim=-1)
         for _ in range(steps):
-            h = h * (v.mT @ b) / (h @ (b.mT @ b) + _RELEASED_EPS)
-            b = b * (v @ h) / (b @ (h.mT @ h) + _RELEASED_EPS)
-    h = h * (v.mT @ b) / (h @ (b.mT @ b) + _RELEASED_EPS)
-    return b @ h.mT
+            h = h * (_t(v) @ b) / (h @ (_t(b) @ b) + _RELEASED_EPS)
+            b = b * (v @ h) / (b @ (_t(h) @ h) + _RELEASED_EPS)
+    h = h * (_t(v) @ b) / (h @ (_t(b) @ b) + _RELEASED_EPS)
+    return b @ _t(h)
 
 
 def nmf(v: Tensor, rank: int, steps: int) -> Tensor:
@@ -62,16 +67,16 @@ def nmf(v: Tensor, rank: int, steps: int) -> Tensor:
         (B, D, N).
     """
     b = _start(v, rank).expand(v.shape[0], -1, -1)
-    h = v.mT @ b
+    h = _t(v) @ b
     for _ in range(steps):
-        h = _update(h, v.mT, b)
+        h = _update(h, _t(v), b)
         b = _update(b, v, h)
-    return b @ _update(h, v.mT, b).mT
+    return b @ _t(_update(h, _t(v), b))
 
 
 def _update(factor: Tensor, v: Tensor, other: Tensor) -> Tensor:
     """Lee and Seung's step of `factor` towards v ≈ factor · other'."""
-    return factor * (v @ other) / (factor @ (other.mT @ other)).clamp_min(_TINY)
+    return factor * (v @ other) / (factor @ (_t(other) @ other)).clamp_min(_TINY)
 
 
 def _start(v: Tensor, rank: int) -> Tensor:
@@ -100,7 +105,7 @@ def target_projection(v: Tensor, target: Tensor) -> Tensor:
     low, high = target.amin(dim=1, keepdim=True), target.amax(dim=1, keepdim=True)
     y = 1 + (target - low) / (high - low).clamp_min(_TINY)
     y = functional.normalize(y, dim=1)[..., None]
-    return y @ (y.mT @ v)
+    return y @ (_t(y) @ v)
 
 
 def shorten_target(target: Tensor, rows: int, *, released: bool) -> Tensor:
@@ -121,7 +126,7 @@ def gaussians(rows: int, *, released: bool, like: Tensor) -> Tensor:
     """
     at = torch.arange(rows, dtype=like.dtype, device=like.device)[:, None]
     scale = -0.25 if released else -0.5
-    columns = [torch.exp(scale * ((at - at[::spacing].mT) / sigma) ** 2) for sigma, spacing in _WIDTHS]
+    columns = [torch.exp(scale * ((at - at[::spacing].T) / sigma) ** 2) for sigma, spacing in _WIDTHS]
     return torch.cat([*columns, torch.ones_like(at)], dim=1)
 
 
@@ -142,12 +147,12 @@ def smooth_nmf_released(v: Tensor, rank: int, steps: int) -> Tensor:
     with torch.no_grad():
         p = functional.normalize(phi.new_ones(phi.shape[1], rank), dim=0)
         w = (phi @ p).expand(v.shape[0], -1, -1)
-        q = torch.softmax(v.mT @ w, dim=-1)
+        q = torch.softmax(_t(v) @ w, dim=-1)
         for _ in range(steps):
-            q = q * (v.mT @ w) / (q @ (w.mT @ w)).clamp_min(_RELEASED_EPS)
-            w = phi @ (phi.mT @ (w * (v @ q) / (w @ (q.mT @ q)).clamp_min(_RELEASED_EPS)))
-    q = q * (v.mT @ w) / (q @ (w.mT @ w)).clamp_min(_RELEASED_EPS)
-    return w @ q.mT
+            q = q * (_t(v) @ w) / (q @ (_t(w) @ w)).clamp_min(_RELEASED_EPS)
+            w = phi @ (_t(phi) @ (w * (v @ q) / (w @ (_t(q) @ q)).clamp_min(_RELEASED_EPS)))
+    q = q * (_t(v) @ w) / (q @ (_t(w) @ w)).clamp_min(_RELEASED_EPS)
+    return w @ _t(q)
 
 
 def smooth_nmf(v: Tensor, rank: int, steps: int) -> Tensor:
@@ -162,11 +167,11 @@ def smooth_nmf(v: Tensor, rank: int, steps: int) -> Tensor:
         (B, D, N).
     """
     phi = gaussians(v.shape[1], released=False, like=v)
-    p = (phi.mT @ _start(v, rank)).expand(v.shape[0], -1, -1)
+    p = (_t(phi) @ _start(v, rank)).expand(v.shape[0], -1, -1)
     w = phi @ p
-    q = v.mT @ w
+    q = _t(v) @ w
     for _ in range(steps):
-        q = _update(q, v.mT, w)
-        p = p * (phi.mT @ (v @ q)) / (phi.mT @ (w @ (q.mT @ q))).clamp_min(_TINY)
+        q = _update(q, _t(v), w)
+        p = p * (_t(phi) @ (v @ q)) / (_t(phi) @ (w @ (_t(q) @ q))).clamp_min(_TINY)
         w = phi @ p
-    return w @ _update(q, v.mT, w).mT
+    return w @ _t(_update(q, _t(v), w))
