@@ -17,33 +17,29 @@ SKIRT = 0.3
 """Width of a pass-band edge as a share of its frequency."""
 
 
-def response(freq_hz: ArrayLike, low_hz: float, high_hz: float) -> Array:
-    """Gain of `bandpass`: 1 within the band, half-cosine skirts to 0 at 0.7 low_hz and 1.3 high_hz.
+def skirts(freq: ArrayLike, stop_low: float, low: float, high: float, stop_high: float) -> Array:
+    """Gain with half-cosine skirts: 0 up to stop_low, 1 from low to high, 0 from stop_high on.
 
-    Args:
-        freq_hz: any shape, Hz; the sign does not matter.
-        low_hz: lower edge of the band, Hz.
-        high_hz: upper edge, Hz.
-
-    Returns:
-        Gain 0..1, shape of freq_hz.
+    >>> skirts([0.0, 1.5, 2.0, 3.0, 4.0], 1.0, 2.0, 3.0, 4.0).round(2).tolist()
+    [0.0, 0.5, 1.0, 1.0, 0.0]
     """
-    freq = np.abs(np.asarray(freq_hz, dtype=float))
-    rise = np.clip((freq - low_hz * (1 - SKIRT)) / (low_hz * SKIRT), 0, 1)
-    fall = np.clip((high_hz * (1 + SKIRT) - freq) / (high_hz * SKIRT), 0, 1)
+    freq = np.asarray(freq, dtype=float)
+    rise = np.clip((freq - stop_low) / (low - stop_low), 0, 1)
+    fall = np.clip((stop_high - freq) / (stop_high - high), 0, 1)
     return np.asarray(np.sin(np.pi / 2 * rise) ** 2 * np.sin(np.pi / 2 * fall) ** 2)
 
 
 def bandpass(x: ArrayLike, low_hz: float, high_hz: float, *, fs_hz: float) -> Array:
     """Zero-phase band-pass by FFT; the band itself passes unchanged.
 
-    The mean and the straight line through the data are removed, and both ends are continued by point reflection for
-    as long as the filter rings (two periods of low_hz), so that the first and last beats survive.
+    The straight line through the data is removed, and both ends are mirrored for as long as the filter rings (two
+    periods of low_hz). Within half a period of low_hz of an end the result depends on what is not there; of the usual
+    continuations the mirror image errs least, on pulses, on noise and on wander alike.
 
     Args:
         x: (..., T) evenly sampled, finite; a NaN makes its whole row NaN.
-        low_hz: lower edge, Hz; gain as in `response`.
-        high_hz: upper edge, Hz.
+        low_hz: lower edge, Hz; the gain is 1 from here on and 0 up to 0.7 low_hz.
+        high_hz: upper edge, Hz; the gain is 0 from 1.3 high_hz on.
         fs_hz: sampling rate of x.
 
     Returns:
@@ -54,9 +50,10 @@ def bandpass(x: ArrayLike, low_hz: float, high_hz: float, *, fs_hz: float) -> Ar
     if n < 3:
         return np.zeros_like(x)
     pad = min(n - 1, int(np.ceil(2 * fs_hz / low_hz)))
-    padded = np.pad(x, [(0, 0)] * (x.ndim - 1) + [(pad, pad)], mode="reflect", reflect_type="odd")
+    padded = np.pad(x, [(0, 0)] * (x.ndim - 1) + [(pad, pad)], mode="reflect")
     size = fast_length(padded.shape[-1])
-    gain = response(np.fft.rfftfreq(size, 1 / fs_hz), low_hz, high_hz)
+    freq = np.fft.rfftfreq(size, 1 / fs_hz)
+    gain = skirts(freq, low_hz * (1 - SKIRT), low_hz, high_hz, high_hz * (1 + SKIRT))
     y = np.fft.irfft(np.fft.rfft(padded, size) * gain, size)
     return np.asarray(y[..., pad : pad + n])
 

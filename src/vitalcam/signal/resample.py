@@ -7,6 +7,7 @@ numbers as the whole recording.
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -62,7 +63,7 @@ def uniform(
     if time.size > 1 and not np.all(np.diff(time) > 0):
         raise ValueError("resample: times must increase strictly")
     kind = np.float32 if values.dtype == np.float32 else np.float64
-    flat = values.reshape(len(time), -1).astype(kind, copy=False)
+    flat = values.reshape(len(time), math.prod(values.shape[1:])).astype(kind, copy=False)
     at = grid(t0_s, t1_s, fs_hz=fs_hz)
     good = np.isfinite(flat).all(axis=1)
     out, valid = _sample(flat[good], time[good], at, 1 / fs_hz, max_gap_s)
@@ -128,8 +129,9 @@ def _weights(time: Array, at: Array, max_gap_s: float) -> tuple[NDArray[np.intp]
     step = np.diff(time)
     inner = step[i]
     u = (at - time[i]) / inner
-    valid = (u >= 0) & (u <= 1 + 1e-9) & (inner <= max_gap_s)
+    within = (u >= 0) & (u <= 1 + 1e-9)
     u = np.clip(u, 0, 1)
+    valid = within & ((inner <= max_gap_s) | (np.minimum(u, 1 - u) < 1e-6))
     before, after = np.maximum(i - 1, 0), np.minimum(i + 1, step.size - 1)
     left = np.where((i > 0) & (step[before] <= max_gap_s), step[before], np.nan)
     right = np.where((i < step.size - 1) & (step[after] <= max_gap_s), step[after], np.nan)

@@ -134,7 +134,7 @@ def fundamental(freq_hz: Array, power: Array, f_hz: float) -> float:
     _, top = _maximum_near(freq_hz, power, f_hz)
     half_hz, half = _maximum_near(freq_hz, power, f_hz / 2)
     _, third = _maximum_near(freq_hz, power, 1.5 * f_hz)
-    reaches_third = 1.5 * f_hz <= freq_hz[-1]
+    reaches_third = 1.6 * f_hz <= freq_hz[-1]
     if half >= 0.25 * top and (third >= 0.05 * top or not reaches_third):
         return half_hz
     return f_hz
