@@ -104,6 +104,8 @@ def _opened(path: Path, threads: str) -> Iterator[tuple[InputContainer, VideoStr
         stream = container.streams.best("video")
         if container.format.name in _TEXT_FORMATS:
             raise VideoError(f"{path}: is text, not a video; give a video file, a folder of images or a camera")
+        if not container.streams:
+            raise VideoError(f"{path}: {_what_it_is(path)}")
         if not isinstance(stream, VideoStream) or stream.disposition & Disposition.attached_pic:
             raise VideoError(f"{path}: has no video in it, only {_kinds(container)}; give a video of a face")
         stream.thread_type = threads
@@ -115,6 +117,10 @@ def _why_not(path: Path, error: Exception) -> str:
         return "may not be read; change its permissions"
     if not isinstance(error, FFmpegError):
         return f"cannot be read ({error.strerror if isinstance(error, OSError) else error})"
+    return _what_it_is(path)
+
+
+def _what_it_is(path: Path) -> str:
     with path.open("rb") as file:
         head = file.read(4096)
     if not head:
@@ -127,7 +133,7 @@ def _why_not(path: Path, error: Exception) -> str:
 
 
 def _kinds(container: InputContainer) -> str:
-    return " and ".join(sorted({"cover art" if s.type == "video" else s.type for s in container.streams})) or "nothing"
+    return " and ".join(sorted({"cover art" if s.type == "video" else s.type for s in container.streams}))
 
 
 def _rate(stream: VideoStream) -> float:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from vitalcam.types import Matrix, Planes
 
-_PLANAR = re.compile(r"yuv(?:j|a)?4[1-4][014]p(9|10|12|14|16)?(?:le)?")
+_PLANAR = re.compile(r"yuv(?:j|a)?4[1-4][0124]p(9|10|12|14|16)?(?:le)?")
 _INTERLEAVED_CHROMA = {"nv12": 1, "nv21": -1}
 _PACKED_RGB = {"rgb24": 1, "bgr24": -1}
 # Other layouts of the same samples; bringing them apart is exact.
@@ -75,7 +75,7 @@ def _rgb(picture: av.VideoFrame) -> NDArray[Any]:
     order = _PACKED_RGB.get(picture.format.name)
     if order:
         return picture.to_ndarray()[..., ::order]
-    # One thread: swscale's workers cost ten times the wall on a busy machine.
+    # One thread: with more, swscale 9.5 is slower on a busy machine and now and then gives other pixels.
     return picture.to_ndarray(format="rgb24", threads=1)
 
 

@@ -76,7 +76,7 @@ def _retimed(video: Video, fps_hz: float | None, times: Floats | None) -> Video:
         fps_nominal, duration_s = 1 / step_s, float(times[-1] - times[0]) + step_s
     else:
         fps_nominal = fps_hz or math.nan
-        duration_s = video.info.get("frames", math.nan) / fps_nominal
+        duration_s = video.info.get("frames", video.duration_s * video.fps_nominal) / fps_nominal
     return dataclasses.replace(
         video, fps_nominal=fps_nominal, duration_s=duration_s, frames=lambda: _by_index(video, fps_hz, times)
     )
