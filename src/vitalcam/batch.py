@@ -1,0 +1,420 @@
+"""Many inputs: which there are, what becomes of each, what was done before."""
+
+from __future__ import annotations
+
+import dataclasses
+import glob
+import itertools
+import json
+import logging
+import multiprocessing
+import os
+import re
+import signal
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import Executor, Future, ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from vitalcam import __version__, config
+from vitalcam.errors import MissingExtra, OutputError, VitalcamError
+from vitalcam.report import bids, edf, files, plain, plot, tables, terminal
+from vitalcam.settings import Settings
+from vitalcam.types import Result, Video
+
+log = logging.getLogger(__name__)
+
+Status = Literal["measured", "abstained", "failed"]
+Progress = Callable[[float, float], None]
+"""Is called with the seconds done and the seconds in all (NaN where unknown)."""
+
+VIDEO_SUFFIXES = frozenset({
+    ".3gp", ".avi", ".flv", ".m2ts", ".m4v", ".mjpeg", ".mjpg", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts",
+    ".ogv", ".ts", ".webm", ".wmv", ".y4m",
+})  # fmt: skip
+"""Files that are measured when a folder is given; a file that is named is tried whatever it is called."""
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """Files to write for one input; None for none."""
+
+    json: Path | None = None
+    csv: Path | None = None
+    bids: Path | None = None
+    edf: Path | None = None
+    figure: Path | None = None
+    neurokit: bool = False
+
+    @classmethod
+    def everything(cls, folder: Path, name: str, *, neurokit: bool = False) -> Outputs:
+        """All formats in one folder; EDF where edfio is installed."""
+        try:
+            edf.require()
+        except MissingExtra:
+            has_edf = False
+        else:
+            has_edf = True
+        return cls(
+            json=folder / f"{name}.json",
+            csv=folder / f"{name}.csv",
+            bids=folder / "bids",
+            edf=folder / f"{name}.edf" if has_edf else None,
+            figure=folder / f"{name}.png",
+            neurokit=neurokit,
+        )
+
+    def check(self) -> None:
+        """Find out before the work whether everything can be written.
+
+        Raises:
+            OutputError: a place cannot be written.
+            UsageError: the figure's name has no known ending, or an extra is missing.
+        """
+        for path in filter(None, (self.json, self.csv, self.edf, self.figure)):
+            files.probe(path)
+        if self.bids:
+            files.probe(self.bids, folder=True)
+        if self.edf:
+            edf.require()
+        if self.figure:
+            plot.check_format(self.figure)
+
+    def write(self, result: Result, name: str) -> list[Path]:
+        """Write the files; JSON last, so that its presence says that the others are there."""
+        written: list[Path | None] = []
+        if self.csv:
+            written += tables.write_csv(result, self.csv, neurokit=self.neurokit)
+        if self.bids:
+            written += bids.write_bids(result, self.bids, subject=name)
+        if self.edf:
+            written.append(edf.write_edf(result, self.edf))
+        if self.figure:
+            written.append(plot.write_figure(result, self.figure))
+        if self.json:
+            written.append(plain.write_json(result, self.json))
+        return [path for path in written if path is not None]
+
+
+@dataclass(frozen=True)
+class Task:
+    """One input and what is wanted of it.
+
+    Attributes:
+        source: path, or camera as a number or device.
+        name: of its files and of its subject.
+        camera_s: how long a camera is measured.
+        document: whether the outcome shall hold the JSON.
+    """
+
+    source: str
+    name: str
+    settings: Settings = field(default_factory=Settings)
+    outputs: Outputs = field(default_factory=Outputs)
+    fps_hz: float | None = None
+    camera_s: float = 30.0
+    document: bool = False
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a task, in words.
+
+    Attributes:
+        error: one line, where it failed.
+        lines: for the table.
+        summary: for the terminal.
+        document: the result as one line of JSON, where it was asked for.
+        files: that were written.
+        done_before: it was taken from the manifest.
+    """
+
+    task: Task
+    status: Status
+    error: str = ""
+    lines: tuple[terminal.Line, ...] = ()
+    summary: str = ""
+    document: str = ""
+    files: tuple[str, ...] = ()
+    done_before: bool = False
+
+
+def exit_code(outcomes: Iterable[Outcome]) -> int:
+    """0 if something was measured and nothing failed, 1 if any failed, 3 if all were abstained from."""
+    statuses = {outcome.status for outcome in outcomes}
+    return 1 if "failed" in statuses else 0 if "measured" in statuses else 3
+
+
+def is_camera(source: str) -> bool:
+    """Whether a source names a camera rather than a file."""
+    return source.startswith("/dev/video") or (source.isdigit() and not Path(source).exists())
+
+
+def expand(sources: Iterable[str]) -> tuple[list[str], list[str]]:
+    """The inputs that were meant: patterns and folders of videos are opened up, a folder of images stays one input.
+
+    Returns:
+        The inputs, each once, and what a user should know, one sentence for each folder that was opened up.
+    """
+    inputs: list[str] = []
+    notes: list[str] = []
+    for source in sources:
+        for name in _matches(source) or [source]:
+            videos = _videos_in(Path(name))
+            if videos:
+                notes.append(f"{name}: a folder of videos; measuring the {len(videos)} in it")
+            inputs += videos or [name]
+    return list({_absolute(name): name for name in reversed(inputs)}.values())[::-1], notes
+
+
+def names(sources: Iterable[str], taken: Mapping[str, str] | None = None) -> dict[str, str]:
+    """A name for each source that no other has: its stem, and as much of its path as it takes.
+
+    Args:
+        sources: the inputs.
+        taken: names from before by absolute path; those paths keep them, no other gets them.
+
+    >>> names(["a/vid.avi", "b/vid.avi", "c.mp4", "c.mov"])
+    {'a/vid.avi': 'a_vid', 'b/vid.avi': 'b_vid', 'c.mp4': 'c.mp4', 'c.mov': 'c.mov'}
+    """
+    sources, taken = list(sources), taken or {}
+    chosen = {source: taken[_absolute(source)] for source in sources if _absolute(source) in taken}
+    used = set(map(_key, taken.values()))
+    for depth in range(2 * max((len(Path(_absolute(s)).parts) for s in sources), default=0)):
+        candidates = {source: _candidate(source, depth) for source in sources if source not in chosen}
+        counts = Counter(map(_key, candidates.values()))
+        fits = {s: name for s, name in candidates.items() if counts[_key(name)] == 1 and _key(name) not in used}
+        chosen |= fits
+        used |= set(map(_key, fits.values()))
+    for number, source in enumerate((s for s in sources if s not in chosen), 1):
+        numbers = (f"{_candidate(source, 0)}_{n}" for n in itertools.count(number))
+        chosen[source] = next(name for name in numbers if _key(name) not in used)
+        used.add(_key(chosen[source]))
+    return {source: chosen[source] for source in sources}
+
+
+def measure_one(task: Task, progress: Progress | None = None) -> Outcome:
+    """Measure one input and write its files; whatever goes wrong is an outcome, so that the others go on."""
+    try:
+        result = _measure(task, progress)
+        written = task.outputs.write(result, task.name)
+    except VitalcamError as error:
+        return _failed(task, str(error))
+    except OSError as error:
+        return _failed(task, f"cannot be read: {error.strerror or error}")
+    except Exception as error:  # one bad input of a thousand must not end the others
+        log.debug("%s", task.source, exc_info=True)
+        return _failed(task, f"unexpected {type(error).__name__}: {error}; please report it")
+    return Outcome(
+        task,
+        "measured" if terminal.measured(result) else "abstained",
+        lines=terminal.lines(result),
+        summary=terminal.summary(result),
+        document=plain.to_json(result) if task.document else "",
+        files=tuple(map(str, written)),
+    )
+
+
+def run(
+    tasks: Iterable[Task], *, executor: Executor | None = None, progress: Progress | None = None
+) -> Iterator[Outcome]:
+    """Measure inputs here one after the other, or in the workers of an executor; outcomes as they come."""
+    if executor is None:
+        yield from (measure_one(task, progress) for task in tasks)
+        return
+    with _without_interrupts():  # workers that start now inherit it: the parent decides when they end
+        futures = {executor.submit(measure_one, task): task for task in tasks}
+    for future in as_completed(futures):
+        yield _outcome(future, futures[future])
+
+
+@contextmanager
+def workers(count: int) -> Iterator[Executor | None]:
+    """Processes to measure in, or None for one; on an error or an interrupt they end at once."""
+    if count == 1:
+        yield None
+        return
+    executor = ProcessPoolExecutor(count, multiprocessing.get_context("spawn"), _start_worker)
+    try:
+        yield executor
+    except BaseException:
+        for process in multiprocessing.active_children():
+            process.terminate()
+        raise
+    finally:
+        executor.shutdown(cancel_futures=True)
+
+
+class Manifest:
+    """What was done in an output folder: a line of JSON for each input, the last one counts.
+
+    Args:
+        folder: that holds it.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.path = folder / "manifest.jsonl"
+        self.rows: dict[str, dict[str, Any]] = {}
+        text = self.path.read_text(encoding="utf-8") if self.path.exists() else ""
+        self._start = "" if text.endswith("\n") or not text else "\n"
+        for line in text.splitlines():
+            try:
+                row = json.loads(line)
+                self.rows[row["path"]] = row
+            except (ValueError, KeyError, TypeError):
+                continue  # a line that was cut off: its input is measured again
+
+    @property
+    def names(self) -> dict[str, str]:
+        """Names by absolute path."""
+        return {path: row["name"] for path, row in self.rows.items()}
+
+    def before(self, task: Task) -> Outcome | None:
+        """The outcome of a task that was done with the same input and settings and whose files are there."""
+        row = self.rows.get(_absolute(task.source))
+        if row is None or row["status"] == "failed" or is_camera(task.source):
+            return None
+        same = row["state"] == _state(task.source) and row["digest"] == _digest(task)
+        if not same or not all((self.folder / name).exists() for name in row["files"]):
+            return None
+        lines = tuple(terminal.Line(**line) for line in row["lines"])
+        document = ""
+        if task.document and task.outputs.json:
+            document = plain.dumps(json.loads(task.outputs.json.read_text(encoding="utf-8")))
+        return Outcome(task, row["status"], lines=lines, document=document, files=tuple(row["files"]), done_before=True)
+
+    def add(self, outcome: Outcome) -> None:
+        """Append an outcome.
+
+        Raises:
+            OutputError: the manifest cannot be written.
+        """
+        row = {
+            "path": _absolute(outcome.task.source),
+            "state": _state(outcome.task.source),
+            "digest": _digest(outcome.task),
+            "name": outcome.task.name,
+            "status": outcome.status,
+            "reason": outcome.error or "; ".join(line.reason for line in outcome.lines if line.reason),
+            "files": [os.path.relpath(name, self.folder) for name in outcome.files],
+            "lines": [dataclasses.asdict(line) for line in outcome.lines],
+        }
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            with self.path.open("a", encoding="utf-8") as file:
+                file.write(self._start + plain.dumps(row) + "\n")
+            self._start = ""
+        except OSError as error:
+            raise OutputError(f"{self.path}: cannot be written: {error.strerror}; choose another place") from None
+
+
+def _measure(task: Task, progress: Progress | None) -> Result:
+    from vitalcam.pipeline import Stream
+    from vitalcam.video.read import open_video
+
+    video = open_video(task.source, fps_hz=task.fps_hz)
+    if is_camera(task.source):
+        video = _first(video, task.camera_s)
+    tick = (lambda time_s: progress(time_s, video.duration_s)) if progress else None
+    return Stream(video, task.settings, tick).result
+
+
+def _first(video: Video, seconds: float) -> Video:
+    return dataclasses.replace(
+        video,
+        duration_s=seconds,
+        frames=lambda: itertools.takewhile(lambda frame: frame.time_s < seconds, video.frames()),
+    )
+
+
+def _failed(task: Task, message: str) -> Outcome:
+    said = " ".join(message.split())
+    said = said if task.source in said else f"{task.source}: {said}"
+    document = plain.dumps({"source": task.source, "error": said}) if task.document else ""
+    return Outcome(task, "failed", said, (terminal.Line(reason=said),), document=document)
+
+
+def _outcome(future: Future[Outcome], task: Task) -> Outcome:
+    try:
+        return future.result()
+    except BrokenProcessPool:
+        return _failed(task, "its worker ended early, perhaps for want of memory; try fewer --jobs, with --resume")
+    except Exception as error:
+        return _failed(task, f"its worker failed ({type(error).__name__}: {error})")
+
+
+def _start_worker() -> None:
+    """A worker that is told to end takes its unfinished files with it."""
+
+    def end(*_: object) -> None:
+        files.discard_unfinished()
+        os._exit(1)
+
+    signal.signal(signal.SIGTERM, end)
+
+
+@contextmanager
+def _without_interrupts() -> Iterator[None]:
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _matches(source: str) -> list[str]:
+    if Path(source).exists() or not glob.has_magic(source):
+        return []
+    return sorted(glob.glob(source, recursive=True))  # noqa: PTH207  (Path.glob refuses absolute patterns)
+
+
+def _videos_in(folder: Path) -> list[str]:
+    if not folder.is_dir():
+        return []
+    return sorted(str(path) for path in folder.iterdir() if path.suffix.lower() in VIDEO_SUFFIXES and path.is_file())
+
+
+def _candidate(source: str, depth: int) -> str:
+    """The stem at depth 0, then with its suffix, then with one more folder before it, and so on."""
+    path = Path(source)
+    if is_camera(source):
+        return f"camera{path.name.removeprefix('video')}"
+    folders, with_suffix = divmod(depth, 2)
+    above = path.absolute().parent.parts[1:]
+    parts = [*above[max(len(above) - folders, 0) :], path.name if with_suffix else path.stem]
+    return re.sub(r"[^\w.-]", "_", "_".join(parts))
+
+
+def _key(name: str) -> str:
+    """Names with the same key would share a BIDS subject, or a file where letter case does not count."""
+    return bids.label(name).lower()
+
+
+def _absolute(source: str) -> str:
+    return source if is_camera(source) else str(Path(source).absolute())
+
+
+def _state(source: str) -> list[int] | None:
+    """Size and time of the last change of a file, or of all files of a folder; None where there is none."""
+    path = Path(source)
+    try:
+        stats = [entry.stat() for entry in path.iterdir()] if path.is_dir() else [path.stat()]
+    except OSError:
+        return None
+    return [len(stats), sum(s.st_size for s in stats), max((s.st_mtime_ns for s in stats), default=0)]
+
+
+def _digest(task: Task) -> str:
+    """Names everything but the input that the files depend on."""
+    outputs = {key: value is not None for key, value in dataclasses.asdict(task.outputs).items()}
+    wanted = outputs | {"neurokit": task.outputs.neurokit, "fps_hz": task.fps_hz, "version": __version__}
+    return config.digest({"settings": config.to_dict(task.settings), **wanted})

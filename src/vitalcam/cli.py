@@ -1,0 +1,362 @@
+"""The command line: it reads what is asked for, calls, and prints. Data go to stdout, everything else to stderr.
+
+Exit codes: 0 something was measured and nothing failed; 1 something failed; 2 wrong usage; 3 nothing failed, but there
+is no number that can be trusted; 130 interrupted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from vitalcam import __version__
+from vitalcam.errors import UsageError, VitalcamError
+
+if TYPE_CHECKING:
+    from vitalcam.batch import Manifest, Outcome, Outputs, Progress, Task
+    from vitalcam.settings import Settings
+
+_FILE = click.Path(path_type=Path)
+
+
+class _Commands(click.Group):
+    """Turns our errors into one line and an exit code."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            click.echo("vitalcam: interrupted", err=True)
+            ctx.exit(130)
+        except VitalcamError as error:
+            click.echo(f"vitalcam: {error}", err=True)
+            ctx.exit(2 if isinstance(error, UsageError) else 1)
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, message="vitalcam %(version)s")
+def main() -> None:
+    """Heart rate, breathing and the pulse wave out of ordinary video of a face."""
+
+
+def _faces(_: click.Context, __: click.Parameter, text: str) -> int | None:
+    if text == "all":
+        return None
+    if not text.isdigit() or int(text) < 1:
+        raise click.BadParameter(f"{text!r} is not a number of faces; give 1 or more, or all")
+    return int(text)
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """What `measure` was asked for, as click gives it."""
+
+    sources: tuple[str, ...]
+    method: str
+    faces: int | None
+    window_s: float
+    step_s: float
+    fps_hz: float | None
+    camera_s: float
+    json: str | None
+    csv: Path | None
+    bids: Path | None
+    edf: Path | None
+    figure: Path | None
+    neurokit: bool
+    out: Path | None
+    resume: bool
+    jobs: int
+    quiet: bool
+
+
+@main.command(no_args_is_help=True)
+@click.argument("sources", nargs=-1, metavar="SOURCE...")
+@click.option("--method", default="pos", show_default=True, help="Method; see vitalcam methods.")
+@click.option("--faces", default="1", show_default=True, callback=_faces, metavar="N|all", help="Faces to follow.")
+@click.option("--window", "window_s", default=10.0, show_default=True, metavar="S", help="Length of a window.")
+@click.option("--step", "step_s", default=1.0, show_default=True, metavar="S", help="Distance of windows.")
+@click.option("--fps", "fps_hz", type=float, metavar="HZ", help="Frames are this many per second, whatever they say.")
+@click.option("--seconds", "camera_s", default=30.0, show_default=True, metavar="S", help="How long to use a camera.")
+@click.option(
+    "--json", is_flag=False, flag_value="-", metavar="[FILE]",
+    help="JSON, one object for each input; without a FILE (.json, .jsonl) on stdout.",
+)  # fmt: skip
+@click.option("--csv", type=_FILE, metavar="FILE", help="Waveforms; windows go to FILE's name + .windows.csv.")
+@click.option("--bids", type=_FILE, metavar="DIR", help="Waveforms into a BIDS data set.")
+@click.option("--edf", type=_FILE, metavar="FILE", help="Waveforms as EDF+ (extra edf).")
+@click.option("--figure", type=_FILE, metavar="FILE", help="Everything in one picture: .png, .pdf or .svg.")
+@click.option("--neurokit", is_flag=True, help="Name CSV columns as NeuroKit2 does.")
+@click.option("--out", type=_FILE, metavar="DIR", help="All formats and a manifest into a folder.")
+@click.option("--resume", is_flag=True, help="With --out: leave out what is done already.")
+@click.option("--jobs", type=click.IntRange(1), default=1, show_default=True, metavar="N", help="Inputs at a time.")
+@click.option("--quiet", "-q", is_flag=True, help="No progress and no notes.")
+@click.pass_context
+def measure(ctx: click.Context, /, **given: Any) -> None:
+    """Measure videos: files, folders of images, folders of videos, patterns, cameras (0, /dev/video0).
+
+    Nothing is written unless asked for. Exit code 0: measured; 1: an input failed; 2: wrong usage; 3: nothing failed,
+    but no number can be trusted.
+    """
+    ctx.exit(_measure(_Asked(**given)))
+
+
+@main.command()
+def methods() -> None:
+    """List the methods."""
+    from rich.table import Table
+    from rich.text import Text
+
+    from vitalcam import registry
+
+    table = Table("method", "gives", "paper", box=None, pad_edge=False)
+    for name in registry.names("methods"):
+        spec = registry.find("methods", name).SPEC
+        table.add_row(name, ", ".join(spec.outputs), Text(spec.paper))
+    _stdout().print(table)
+
+
+@main.command()
+@click.option("--out", type=_FILE, default=Path(), metavar="DIR", help="Where the figure goes; here by default.")
+@click.option("--heart-rate", type=click.FloatRange(45, 180), default=72.0, show_default=True, metavar="BPM")
+@click.option("--seconds", type=click.FloatRange(10, 300), default=30.0, show_default=True, metavar="S")
+@click.pass_context
+def demo(ctx: click.Context, out: Path, heart_rate: float, seconds: float) -> None:
+    """Paint a simple face of known pulse, measure it, draw the figure; no video is needed."""
+    from vitalcam import report
+    from vitalcam.report import files, terminal
+
+    path = out / "vitalcam-demo.png"
+    files.probe(path)
+    with _progress(quiet=False) as tick:
+        result = _demo(heart_rate, seconds, tick)
+    report.write_figure(result, path)
+    click.echo(report.summary(result))
+    click.echo(f"  painted with {heart_rate:.1f} beats/min and 15.0 breaths/min")
+    click.echo(f"vitalcam: wrote {path}", err=True)
+    ctx.exit(0 if terminal.measured(result) else 3)
+
+
+def _demo(heart_rate_bpm: float, seconds: float, progress: Progress | None) -> Any:
+    import dataclasses
+
+    import numpy as np
+
+    from vitalcam.pipeline import Stream
+    from vitalcam.synth.painted import PersonOnScreen, Scene, render
+    from vitalcam.video.read import open_video
+
+    times_s = np.arange(round(seconds * 30)) / 30
+    scene = Scene(people=(PersonOnScreen(heart_rate_bpm=heart_rate_bpm),))
+    video = open_video(zip(times_s.tolist(), render(scene, times_s), strict=True))
+    video = dataclasses.replace(video, source="demo: a painted face, not a person")
+    return Stream(video, progress=(lambda t: progress(t, seconds)) if progress else None).result
+
+
+def _measure(asked: _Asked) -> int:
+    from vitalcam import batch, registry
+    from vitalcam.report import files
+
+    asked = _with_stray_source(asked)
+    settings = _settings(asked)
+    registry.find("methods", settings.method)
+    inputs, notes = batch.expand(asked.sources)
+    _refuse_odd(asked, inputs)
+    if asked.out:
+        files.probe(asked.out, folder=True)
+    manifest = batch.Manifest(asked.out) if asked.out else None
+    tasks = _tasks(asked, settings, inputs, manifest)
+    for note in notes:
+        _say(asked, note)
+    if asked.out and not tasks[0].outputs.edf:
+        _say(asked, 'no EDF files: for these, pip install "vitalcam[edf]"')
+    outcomes: list[Outcome] = []
+    try:
+        for outcome in _outcomes(asked, tasks, manifest):
+            outcomes.append(outcome)
+            _report_one(asked, outcome, len(tasks))
+    except KeyboardInterrupt:
+        hint = "; go on with --resume" if asked.out else ""
+        click.echo(f"vitalcam: interrupted with {len(outcomes)} of {len(tasks)} inputs done{hint}", err=True)
+        return 130
+    finally:
+        outcomes.sort(key=lambda outcome: inputs.index(outcome.task.source))
+        _write_json_lines(asked, outcomes, len(tasks))
+    _report_all(asked, outcomes)
+    return batch.exit_code(outcomes)
+
+
+def _with_stray_source(asked: _Asked) -> _Asked:
+    """``--json clip.mp4``: the word after --json is an input unless it can be a JSON file."""
+    import dataclasses
+
+    if asked.json not in (None, "-") and Path(str(asked.json)).suffix.lower() not in (".json", ".jsonl"):
+        asked = dataclasses.replace(asked, json="-", sources=(str(asked.json), *asked.sources))
+    if not asked.sources:
+        raise UsageError("no input; give a video, a folder or a camera, see vitalcam measure --help")
+    return asked
+
+
+def _settings(asked: _Asked) -> Settings:
+    from vitalcam.settings import Settings
+
+    return Settings(method=asked.method, faces=asked.faces, window_s=asked.window_s, step_s=asked.step_s)
+
+
+def _refuse_odd(asked: _Asked, inputs: list[str]) -> None:
+    """Raise UsageError for what does not go together."""
+    if asked.resume and not asked.out:
+        raise UsageError("--resume: needs the --out DIR of the run that it goes on with")
+    single = {"--csv": asked.csv, "--edf": asked.edf, "--figure": asked.figure}
+    for option, path in single.items():
+        if path and len(inputs) > 1:
+            raise UsageError(f"{option} {path}: is one file, but there are {len(inputs)} inputs; use --out DIR")
+    written = [path for path in (*single.values(), asked.json and Path(asked.json)) if path and path.exists()]
+    for path in written:
+        if any(Path(name).exists() and path.samefile(name) for name in inputs):
+            raise UsageError(f"{path}: is an input; give another name for the output")
+
+
+def _tasks(asked: _Asked, settings: Settings, inputs: list[str], manifest: Manifest | None) -> list[Task]:
+    """The tasks; raises before the work what would fail after it."""
+    from vitalcam import batch
+    from vitalcam.report import files
+
+    names = batch.names(inputs, manifest.names if manifest else None)
+    if asked.json not in (None, "-"):
+        files.probe(Path(str(asked.json)))
+    tasks = [
+        batch.Task(
+            source=source,
+            name=names[source],
+            settings=settings,
+            outputs=_outputs(asked, names[source]),
+            fps_hz=asked.fps_hz,
+            camera_s=asked.camera_s,
+            document=asked.json is not None,
+        )
+        for source in inputs
+    ]
+    tasks[0].outputs.check()
+    return tasks
+
+
+def _outputs(asked: _Asked, name: str) -> Outputs:
+    import dataclasses
+
+    from vitalcam.batch import Outputs
+
+    named = {"csv": asked.csv, "bids": asked.bids, "edf": asked.edf, "figure": asked.figure}
+    base = Outputs.everything(asked.out, name) if asked.out else Outputs()
+    return dataclasses.replace(base, **{k: v for k, v in named.items() if v}, neurokit=asked.neurokit)
+
+
+def _outcomes(asked: _Asked, tasks: list[Task], manifest: Manifest | None) -> Iterator[Outcome]:
+    """Outcomes as they come: those from before first, then the new ones, each noted in the manifest."""
+    from vitalcam import batch
+
+    before = {task: manifest.before(task) for task in tasks} if manifest and asked.resume else {}
+    yield from (outcome for outcome in before.values() if outcome)
+    todo = [task for task in tasks if not before.get(task)]
+    if len(todo) < len(tasks):
+        _say(asked, f"{len(tasks) - len(todo)} of {len(tasks)} inputs were done before")
+    with _progress(quiet=asked.quiet, files=len(todo)) as tick, batch.workers(min(asked.jobs, len(todo) or 1)) as pool:
+        alone = tick if len(todo) == 1 else None
+        for done, outcome in enumerate(batch.run(todo, executor=pool, progress=alone), 1):
+            if manifest:
+                manifest.add(outcome)
+            if tick and not alone:
+                tick(done, len(todo))
+            yield outcome
+
+
+def _report_one(asked: _Asked, outcome: Outcome, count: int) -> None:
+    if outcome.error:
+        click.echo(f"vitalcam: {outcome.error}", err=True)
+    if asked.json == "-":
+        click.echo(_indented(outcome.document) if count == 1 else outcome.document)
+    if outcome.error or outcome.done_before or count > 1:
+        return
+    for path in (outcome.task.outputs.edf, outcome.task.outputs.bids):
+        if path and not any(Path(name).is_relative_to(path) for name in outcome.files):
+            _say(asked, f"{path}: not written, there is no waveform")
+    if outcome.files:
+        _say(asked, f"wrote {', '.join(outcome.files)}")
+
+
+def _report_all(asked: _Asked, outcomes: list[Outcome]) -> None:
+    from collections import Counter
+
+    from vitalcam.report import terminal
+
+    if asked.json != "-":
+        if len(outcomes) == 1 and outcomes[0].summary:
+            click.echo(outcomes[0].summary)
+        elif not (len(outcomes) == 1 and outcomes[0].error):
+            _stdout().print(terminal.table((outcome.task.source, outcome.lines) for outcome in outcomes))
+    if len(outcomes) > 1:
+        counts = Counter(outcome.status for outcome in outcomes)
+        _say(asked, ", ".join(f"{counts[status]} {status}" for status in ("measured", "abstained", "failed")))
+
+
+def _write_json_lines(asked: _Asked, outcomes: list[Outcome], count: int) -> None:
+    if asked.json in (None, "-") or not outcomes:
+        return
+    from vitalcam.report import files
+
+    documents = [outcome.document for outcome in outcomes]
+    text = _indented(documents[0]) if count == 1 else "\n".join(documents)
+    files.write_text(Path(str(asked.json)), text + "\n")
+
+
+def _indented(document: str) -> str:
+    import json
+
+    return json.dumps(json.loads(document), indent=2, ensure_ascii=False)
+
+
+def _say(asked: _Asked, note: str) -> None:
+    if not asked.quiet:
+        click.echo(f"vitalcam: {note}", err=True)
+
+
+def _stdout() -> Any:
+    """A console for tables: as wide as the terminal, and wide enough for names where the output is kept."""
+    import sys
+
+    from rich.console import Console
+
+    return Console(width=None if sys.stdout.isatty() else 160)
+
+
+@contextmanager
+def _progress(*, quiet: bool, files: int = 1) -> Iterator[Progress | None]:
+    """A bar on stderr: files done, or the seconds of video done where there is one file. None where nobody looks."""
+    import sys
+
+    if quiet or not sys.stderr.isatty():
+        yield None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+    unit = "files" if files > 1 else "s of video"
+    columns = (
+        BarColumn(),
+        TextColumn("{task.completed:.0f} of {task.fields[all]} " + unit),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("", total=None, all="?")
+
+        def tick(done: float, total: float) -> None:
+            known = total == total and total > 0
+            bar.update(task, completed=done, total=total if known else None, all=f"{total:.0f}" if known else "?")
+
+        yield tick

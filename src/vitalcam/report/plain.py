@@ -1,0 +1,98 @@
+"""A result as plain values and as JSON: no NaN, no arrays, ``None`` where there is no number."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from vitalcam.report import files
+from vitalcam.types import Estimate, FaceResult, Result
+
+
+def to_dict(result: Result) -> dict[str, Any]:
+    """The result as plain values that JSON can hold; waveforms are left to CSV, EDF and BIDS.
+
+    Returns:
+        "source", "faces" (each "id", "heart_rate", "resp_rate", "hrv", "windows", "seen"), "warnings", "settings",
+        "digest", "versions", "video". A value that was refused is None beside its reason.
+    """
+    document = {
+        "source": result.source,
+        "faces": [_face(face) for face in result.faces],
+        "warnings": list(result.warnings),
+        "settings": result.settings,
+        "digest": result.digest,
+        "versions": result.versions,
+        "video": result.video,
+    }
+    plain: dict[str, Any] = _plain(document)
+    return plain
+
+
+def to_json(result: Result, *, indent: int | None = None) -> str:
+    """The result as JSON; one line unless ``indent`` is given."""
+    return dumps(to_dict(result), indent=indent)
+
+
+def dumps(document: Mapping[str, Any], *, indent: int | None = None) -> str:
+    """Plain values as strict JSON (ValueError for NaN)."""
+    return json.dumps(document, ensure_ascii=False, allow_nan=False, indent=indent)
+
+
+def write_json(result: Result, path: Path) -> Path:
+    """Write the result as indented JSON, whole or not at all.
+
+    Raises:
+        OutputError: the file cannot be written.
+    """
+    return files.write_text(path, to_json(result, indent=2) + "\n")
+
+
+def _face(face: FaceResult) -> dict[str, Any]:
+    lost = np.count_nonzero(face.track.state == "lost")
+    return {
+        "id": face.id,
+        "heart_rate": _estimate(face.heart_rate),
+        "resp_rate": _estimate(face.resp_rate),
+        "hrv": {name: _estimate(estimate) for name, estimate in face.hrv.items()},
+        "windows": [_estimate(window) for window in face.windows],
+        "seen": {
+            "from_s": face.track.time_s[0] if face.track.time_s.size else None,
+            "to_s": face.track.time_s[-1] if face.track.time_s.size else None,
+            "frames": face.track.time_s.size,
+            "frames_lost": lost,
+        },
+    }
+
+
+def _estimate(estimate: Estimate) -> dict[str, Any]:
+    return {
+        "quantity": estimate.quantity,
+        "value": estimate.value,
+        "unit": estimate.unit,
+        "confidence": estimate.confidence,
+        "reason": estimate.reason,
+        "t0_s": estimate.t0_s,
+        "t1_s": estimate.t1_s,
+        "method": estimate.method,
+        "quality": estimate.quality,
+    }
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(k): _plain(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(v) for v in value]
+    if isinstance(value, np.ndarray | np.generic):
+        return _plain(value.tolist())
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if value is None or isinstance(value, str | int):
+        return value
+    return str(value)

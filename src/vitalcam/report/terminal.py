@@ -1,0 +1,114 @@
+"""The result in words for a terminal: a summary of one source, a table of many."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from vitalcam.report import words
+from vitalcam.types import Estimate, FaceResult, Result
+
+_WIDTH = 12
+
+
+@dataclass(frozen=True)
+class Line:
+    """What the table says of one face, all of it in words.
+
+    Attributes:
+        face: its id; empty where there is none.
+        heart_rate, spread, confidence, breathing: empty where there is no value.
+        reason: why there is no heart rate, or no breathing beside a heart rate.
+    """
+
+    face: str = ""
+    heart_rate: str = ""
+    spread: str = ""
+    confidence: str = ""
+    breathing: str = ""
+    reason: str = ""
+
+
+def measured(result: Result) -> bool:
+    """Whether any face has a heart rate or a breathing rate."""
+    return any(e.value is not None for face in result.faces for e in (face.heart_rate, face.resp_rate))
+
+
+def lines(result: Result) -> tuple[Line, ...]:
+    """A line of the table for each face; one that gives the reason if there was none."""
+    if not result.faces:
+        return (Line(reason=words.estimate(result.heart_rate)),)
+    return tuple(_line(face) for face in result.faces)
+
+
+def summary(result: Result) -> str:
+    """The result in words: rates with their range and confidence, or why there is none and what to do."""
+    rows = [result.source]
+    for face in result.faces:
+        rows += [f"  face {face.id}"] if len(result.faces) > 1 else []
+        rows += _rows(face)
+    if not result.faces:
+        rows.append(_row("heart rate", f"no value, {words.estimate(result.heart_rate)}"))
+    rows += [_row("note", warning) for warning in result.warnings]
+    return "\n".join(rows)
+
+
+def table(rows: Iterable[tuple[str, Sequence[Line]]]) -> Any:
+    """A rich table of sources with their lines."""
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table
+    from rich.text import Text
+
+    drawn = Table(box=SIMPLE_HEAD, pad_edge=False)
+    for heading in ("source", "face", "heart rate", "range", "confidence", "breathing", "why not"):
+        drawn.add_column(heading, overflow="fold", no_wrap=heading in ("face", "heart rate", "confidence"))
+    for source, entries in rows:
+        for line in entries:
+            cells = (source, line.face, line.heart_rate, line.spread, line.confidence, line.breathing, line.reason)
+            drawn.add_row(*map(Text, cells))  # Text: a name in brackets is no markup
+            source = ""
+    return drawn
+
+
+def _line(face: FaceResult) -> Line:
+    heart, breath = face.heart_rate, face.resp_rate
+    refused = next((e for e in (heart, breath) if e.value is None), None)
+    known = heart.value is not None
+    name = "breathing: " if refused is breath else ""
+    return Line(
+        face=str(face.id),
+        heart_rate=words.estimate(heart) if known else "",
+        spread=words.spread(heart),
+        confidence=words.confidence(heart.confidence) if known else "",
+        breathing=words.estimate(breath) if breath.value is not None else "",
+        reason=name + words.estimate(refused, advice=refused is heart) if refused else "",
+    )
+
+
+def _rows(face: FaceResult) -> list[str]:
+    rows = [_rate(e) for e in (face.heart_rate, face.resp_rate)]
+    if hrv := [f"{words.quantity(e.quantity)} {words.estimate(e)}" for e in face.hrv.values() if e.value is not None]:
+        rows.append(_row("variability", ", ".join(hrv)))
+    elif face.hrv:
+        first = next(iter(face.hrv.values()))
+        rows.append(_row("variability", f"no value, {words.estimate(first, advice=False)}"))
+    windows = [w for w in face.windows if w.quantity == "heart_rate"]
+    if refused := Counter(w.reason for w in windows if w.reason):
+        why = ", ".join(f"{count} {words.reason(name, advice=False)}" for name, count in refused.most_common())
+        rows.append(_row("windows", f"{len(windows) - refused.total()} of {len(windows)} gave a heart rate ({why})"))
+    return rows
+
+
+def _rate(e: Estimate) -> str:
+    name = words.quantity(e.quantity)
+    if e.value is None:
+        return _row(name, f"no value, {words.estimate(e)}")
+    spread = words.spread(e)
+    parts = [words.estimate(e), f"confidence {words.confidence(e.confidence)}", f"{spread} over time" if spread else ""]
+    return _row(name, ", ".join(part for part in parts if part))
+
+
+def _row(name: str, text: str) -> str:
+    return f"  {name:<{_WIDTH}} {text}"
