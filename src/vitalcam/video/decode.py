@@ -25,6 +25,7 @@ _MATRICES: dict[int, Matrix] = {
     1: "bt709", 4: "bt601", 5: "bt601", 6: "bt601", 7: "bt709", 9: "bt2020", 10: "bt2020",
 }  # fmt: skip
 _FULL_RANGE = 2
+_READS_BOTTOM_UP = int(av.__version__.split(".")[0]) >= 18  # PyAV 17 gives wrong pixels
 
 
 def pixels(picture: av.VideoFrame, quarter_turns: int = 0) -> NDArray[Any] | Planes:
@@ -73,7 +74,7 @@ def _view(plane: VideoPlane, columns: int, dtype: type) -> NDArray[Any]:
 
 def _rgb(picture: av.VideoFrame) -> NDArray[Any]:
     order = _PACKED_RGB.get(picture.format.name)
-    if order:
+    if order and (_READS_BOTTOM_UP or picture.planes[0].line_size > 0):
         return picture.to_ndarray()[..., ::order]
     # One thread: with more, swscale 9.5 is slower on a busy machine and now and then gives other pixels.
     return picture.to_ndarray(format="rgb24", threads=1)
