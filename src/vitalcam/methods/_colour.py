@@ -8,10 +8,14 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from vitalcam.signal import spectrum
+
 Array = NDArray[np.float64]
 
 PULSE_RGB = np.array([0.33, 0.77, 0.53])
 """Relative strength of the pulse in R, G, B on skin: de Haan & van Leest 2014, used by Wang et al. 2017, section II."""
+BAND_HZ = (40 / 60, 4.0)
+"""Pulse band: 40 to 240 beats/min, as de Haan & Jeanne 2013."""
 TINY = 1e-12
 
 
@@ -68,3 +72,17 @@ def blood_up(wave: Array, rgb: Array) -> Array:
     green = rgb[..., 1] - rgb[..., 1].mean(axis=-1, keepdims=True)
     along = np.sum(wave * green, axis=-1, keepdims=True)
     return np.asarray(np.where(along > 0, -wave, wave))
+
+
+def without_direction(rgb: Array, direction: Array) -> Array:
+    """The part of colours (..., T, 3) that is orthogonal to a unit direction (..., 3)."""
+    along = np.sum(rgb * direction[..., None, :], axis=-1, keepdims=True)
+    return np.asarray(rgb - along * direction[..., None, :])
+
+
+def most_periodic(waves: Array, fs_hz: float) -> Array:
+    """The one of (..., K, T) waves with the largest share of its pulse-band power in one bin; (..., T)."""
+    _, power = spectrum.power(waves, fs_hz=fs_hz, low_hz=BAND_HZ[0], high_hz=BAND_HZ[1])
+    total = power.sum(axis=-1)
+    best = np.argmax(power.max(axis=-1) / np.where(total > 0, total, np.inf), axis=-1)
+    return np.asarray(np.take_along_axis(waves, best[..., None, None], axis=-2)[..., 0, :])

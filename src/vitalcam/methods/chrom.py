@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
-from vitalcam.methods._colour import Array, overlap_mean, ratio_of_spread, relative, windows
+from vitalcam.methods._colour import BAND_HZ, Array, overlap_mean, ratio_of_spread, relative, windows
 from vitalcam.signal.filter import bandpass
 from vitalcam.types import ModelSpec
 
@@ -19,7 +19,6 @@ SPEC = ModelSpec(
 )
 CHROMINANCE = np.array([[3.0, -2.0, 0.0], [1.5, 1.0, -1.5]])
 WINDOW_S = 1.6
-BAND_HZ = (40 / 60, 4.0)
 
 
 def waveform(rgb: ArrayLike, *, fs_hz: float) -> Array:
