@@ -59,7 +59,7 @@ def test_a_small_face_in_a_large_frame_is_found():
     np.testing.assert_allclose(found.centre_px, (0.8 * 1920, 0.3 * 1080), atol=6)
 
 
-@pytest.mark.parametrize("roll_deg", range(0, 360, 30))
+@pytest.mark.parametrize("roll_deg", range(0, 360, 45))
 def test_rolled_heads_are_found_with_their_roll(roll_deg):
     turned = ndimage.rotate(picture(), -roll_deg, axes=(0, 1), reshape=False, order=1, mode="nearest")
     (found,) = find(turned)
@@ -95,13 +95,19 @@ def test_planes_give_the_face_of_their_picture():
     np.testing.assert_allclose(a.box_px, b.box_px, atol=1.5)
 
 
+def test_a_warm_face_is_found_in_degrees():
+    celsius = (28 + picture().astype(np.float32).mean(axis=2, keepdims=True) / 32).astype(np.float32)
+    (a,), (b,) = find(picture()), find(celsius)
+    np.testing.assert_allclose(a.box_px, b.box_px, atol=15)
+
+
 def test_two_faces_are_two():
     people = (PersonOnScreen(centre=(0.3, 0.45), face_height=0.3), PersonOnScreen(centre=(0.7, 0.5), face_height=0.4))
     found = find(next(render(Scene(people=people), np.array([0.0]))))
     assert sorted(round(d.centre_px[0] / 640, 1) for d in found) == [0.3, 0.7]
 
 
-@pytest.mark.parametrize("block_px", [1, 4, 16, 64])
+@pytest.mark.parametrize("block_px", [1, 16])
 def test_noise_has_no_faces(block_px):
     rng = np.random.default_rng(block_px)
     blocks = rng.integers(0, 256, (480 // block_px + 1, 640 // block_px + 1, 3), dtype=np.uint8)
@@ -121,7 +127,7 @@ def test_looks_cover_every_place_at_every_size():
         sides = squares[:, 2] - squares[:, 0]
         for x, y in np.random.default_rng(0).uniform((12, 12), (width - 12, height - 12), (50, 2)):
             holds = (squares[:, :2] <= (x - 12, y - 12)).all(1) & (squares[:, 2:] >= (x + 12, y + 12)).all(1)
-            assert sides[holds].min() < 385  # a face of 24 px is at least 1/16 of some square that holds all of it
+            assert sides[holds].min() < 301  # a face of 24 px is at least 1/12.5 of some square that holds all of it
 
 
 def test_a_missing_net_is_named(monkeypatch, tmp_path):

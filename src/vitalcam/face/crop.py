@@ -94,7 +94,7 @@ def _resample(
     return np.ascontiguousarray(out.reshape(size[0], channels, size[1]).transpose(0, 2, 1))
 
 
-@functools.lru_cache(maxsize=128)
+@functools.lru_cache(maxsize=256)
 def _bands(start: float, stop: float, n: int, length: int) -> tuple[_Band, ...]:
     """Weights that turn ``length`` pixels into ``n`` cells between two edges, in bands of (cells, pixels, weights)."""
     edges = start + (stop - start) * np.arange(n + 1) / n

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from vitalcam.errors import WeightsError
 from vitalcam.face.crop import area, enlarge
 from vitalcam.types import Floats, Frame
+from vitalcam.video.colour import to_rgb
 
 Kind = Literal["short", "full"]
 
@@ -32,14 +33,14 @@ MIN_SCORE = 0.5
 _GRIDS = {"short": ((16, 2), (8, 6)), "full": ((48, 1),)}  # cells per side, anchors per cell
 _MAX_RAW_SCORE = 100.0
 _SAME_FACE_IOU = 0.3
-_SMALLEST_TILE_PX = 384.0  # the wide net sees faces down to 1/16 of its picture
+_SMALLEST_TILE_PX = 300.0  # the wide net is sure of faces down to 1/13 of its picture: 24 px
 _TILE_OVERLAP = 0.25
 _SURE = 0.8  # score of the close-up net above which no other rolls are tried
 _BELIEVED = 0.7  # mean score of both nets from which on a new face is believed
 _NOSE_BEFORE_EARS = 1.5  # how far the tip of the nose is before the line of the ears, in half distances of the ears
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Detection:
     """One face in one frame.
 
@@ -68,7 +69,7 @@ class Detection:
         return (self.box_px[:2] + self.box_px[2:]) / 2
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Look:
     """Where the wide net looks: a square of the frame, for heads rolled clockwise by some quarter turns."""
 
@@ -137,6 +138,8 @@ def _confirmed(frame: Frame, seen: Detection) -> Detection | None:
 
 def _look(kind: Kind, frame: Frame, look: Look) -> list[Detection]:
     crop = area(frame, look.square_px, (SIDE_PX[kind], SIDE_PX[kind]))
+    if crop.shape[2] == 1:
+        crop = to_rgb(Frame(crop, frame.time_s, frame.index)).astype(np.float32)
     image = np.rot90(crop, look.turns)[None] / np.float32(127.5) - np.float32(1)
     boxes, scores = _session(kind).run(["boxes", "scores"], {"image": image})
     scores = 1 / (1 + np.exp(-np.clip(scores[0, :, 0].astype(float), -_MAX_RAW_SCORE, _MAX_RAW_SCORE)))
@@ -153,10 +156,11 @@ def suppressed(found: Iterable[Detection]) -> list[Detection]:
     rest = sorted(found, key=lambda d: -d.score)
     merged = []
     while rest:
-        group = [d for d in rest if same_face(rest[0], d)]
-        rest = [d for d in rest if not same_face(group[0], d)]
+        best, *others = rest
+        group = [best, *(d for d in others if same_face(best, d))]
+        rest = [d for d in others if not same_face(best, d)]
         points = [np.concatenate([d.box_px.reshape(2, 2), d.keypoints_px]) for d in group]
-        merged.append(_detection(np.average(points, axis=0, weights=[d.score for d in group]), group[0].score))
+        merged.append(_detection(np.average(points, axis=0, weights=[d.score for d in group]), best.score))
     return merged
 
 

@@ -10,13 +10,14 @@ hides the other, or if both are lost and come back elsewhere: then they may swap
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from vitalcam.face.crop import enlarge
-from vitalcam.face.detect import Detection, Look, looks, near, overlap, same_face, search
+from vitalcam.face.detect import Detection, Look, looks, near, overlap, same_face, search, suppressed
 from vitalcam.types import Face, FaceState, Floats, Frame
 
 HELD_S = 0.5
@@ -124,7 +125,7 @@ class Tracker:
         self._last_id = 0
         self._searched_s = -math.inf
         self._start_s = math.inf
-        self._next_look = 1
+        self._next_look = 0
 
     def push(self, frame: Frame) -> tuple[Face, ...]:
         """Look at the next frame.
@@ -196,13 +197,14 @@ class Tracker:
         visible = self._visible()
         whole, *others = looks(frame.width, frame.height)
         back = [_local(t, now) for t in self._tracks if t.lost and now - t.seen_s < _RETURNS_ANYWHERE_S]
+        room = sys.maxsize if self.max_faces is None else self.max_faces - len(visible)
         new = _new(search(frame, [whole, *back]), visible, frame)
-        if not new:
+        if len(new) < room:
             turn = [others[(self._next_look + k) % len(others)] for k in range(min(_EXTRA_LOOKS, len(others)))]
             self._next_look += len(turn)
-            new = _new(search(frame, turn), visible, frame)
+            new = suppressed([*new, *_new(search(frame, turn), visible, frame)])
         new.sort(key=lambda d: -d.side_px * d.score)
-        for detection in new[: None if self.max_faces is None else self.max_faces - len(visible)]:
+        for detection in new[:room]:
             known = self._returning(detection, now, only=len(new) == 1)
             if known:
                 known.see(detection, now, alone=False)
