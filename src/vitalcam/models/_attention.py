@@ -13,11 +13,11 @@ import math
 from dataclasses import dataclass, fields
 from typing import Any, Literal, get_args
 
-import torch
 from torch import Tensor, nn
 
 from vitalcam.errors import ConfigError, UsageError
 from vitalcam.models import _factorize
+from vitalcam.models._blocks import instance_norm
 
 Kind = Literal["none", "fsam", "tsfm", "grbf"]
 Form = Literal["paper", "released"]
@@ -129,7 +129,7 @@ class FactorizedAttention(nn.Module):
         v_hat = self.approximate(v, target)
         if self.training:
             self._error = relative_error(v, v_hat)
-        product = _normalise((shifted + 1) * (self._from_zero(self.expand(v_hat)) + 1))
+        product = instance_norm((shifted + 1) * (self._from_zero(self.expand(v_hat)) + 1))
         return e + product if self.settings.residual else product
 
     def approximate(self, v: Tensor, target: Tensor | None = None) -> Tensor:
@@ -156,8 +156,8 @@ class FactorizedAttention(nn.Module):
         return factorize(matrix, s.rank, s.steps)
 
     def _from_zero(self, x: Tensor) -> Tensor:
-        low = x.amin() if self.settings.form == "released" else x.amin(dim=(1, 2, 3, 4), keepdim=True)
-        return x - low
+        first = 0 if self.settings.form == "released" else 1
+        return x - x.amin(dim=tuple(range(first, 5)), keepdim=True)
 
     def _to_matrix(self, v: Tensor) -> Tensor:
         """(B, K, T, h, w) to (B, D, N): by the meaning of the axes in `paper` form, in memory order in `released`.
@@ -176,12 +176,6 @@ class FactorizedAttention(nn.Module):
         if self.settings.mapping == "t_kab" and self.settings.form == "paper":
             return matrix.reshape(like.transpose(1, 2).shape).transpose(1, 2)
         return matrix.reshape(like.shape)
-
-
-def _normalise(x: Tensor) -> Tensor:
-    """`instance_norm` by hand: its ONNX node wants a channel count, which a graph forgets behind a reshape."""
-    centred = x - x.mean(dim=(2, 3, 4), keepdim=True)
-    return centred * torch.rsqrt(centred.square().mean(dim=(2, 3, 4), keepdim=True) + 1e-5)
 
 
 def relative_error(v: Tensor, v_hat: Tensor) -> Tensor:

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from vitalcam.models._attention import AttentionSettings, FactorizedAttention
 from vitalcam.models._blocks import Layer, check_frames, conv_stack, difference, instance_norm
@@ -77,8 +76,7 @@ class Branch(nn.Module):
     def forward(self, x: Tensor, target: Tensor | None = None) -> Tensor:
         """Normalised differences (B, C, T, H, W) to a waveform (B, T)."""
         y = self.head(self.embed(x, target))
-        if self.upsample > 1:
-            y = functional.interpolate(y, scale_factor=(float(self.upsample), 1.0, 1.0), mode="nearest")
+        y = y[:, :, :, None].expand(-1, -1, -1, self.upsample, -1, -1).flatten(2, 3)
         wave: Tensor = self.last(y)[:, 0, :, 0, 0]
         return wave
 
