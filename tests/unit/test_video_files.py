@@ -8,6 +8,7 @@ import pytest
 
 from vitalcam.errors import OutputError, VideoError
 from vitalcam.types import Planes
+from vitalcam.video import container
 from vitalcam.video.colour import to_rgb
 from vitalcam.video.read import open_video
 from vitalcam.video.write import write_dib_avi, write_video
@@ -88,14 +89,14 @@ def test_decoder_planes_outlive_the_decoder(tmp_path):
 def test_other_pixel_formats(tmp_path, pixel_format):
     frames = clip(3)
     frames[:] = frames.mean(-1, keepdims=True).astype(np.uint8)
-    with av.open(str(tmp_path / "a.nut"), "w") as container:
-        stream = container.add_stream("rawvideo", rate=30)
+    with av.open(str(tmp_path / "a.nut"), "w") as output:
+        stream = output.add_stream("rawvideo", rate=30)
         stream.height, stream.width, stream.pix_fmt = 48, 64, "rgb24" if pixel_format == "pal8" else pixel_format
         for rgb in frames:
-            container.mux(
+            output.mux(
                 stream.encode(av.VideoFrame.from_ndarray(rgb, "rgb24").reformat(format=stream.pix_fmt, threads=1))
             )
-        container.mux(stream.encode(None))
+        output.mux(stream.encode(None))
     _, _, rgb = read(tmp_path / "a.nut")
     np.testing.assert_allclose(rgb.astype(int), frames, atol=2)
 
@@ -103,15 +104,15 @@ def test_other_pixel_formats(tmp_path, pixel_format):
 def test_chroma_of_interleaved_formats_is_not_swapped(tmp_path):
     red = np.broadcast_to(np.uint8([200, 50, 40]), (3, 48, 64, 3))
     for pixel_format in ("nv12", "nv21", "yuyv422", "uyvy422"):
-        with av.open(str(tmp_path / "a.nut"), "w") as container:
-            stream = container.add_stream("rawvideo", rate=30)
+        with av.open(str(tmp_path / "a.nut"), "w") as output:
+            stream = output.add_stream("rawvideo", rate=30)
             stream.height, stream.width, stream.pix_fmt = 48, 64, pixel_format
             for rgb in red:
                 picture = av.VideoFrame.from_ndarray(np.ascontiguousarray(rgb), "rgb24").reformat(
                     format=pixel_format, threads=1
                 )
-                container.mux(stream.encode(picture))
-            container.mux(stream.encode(None))
+                output.mux(stream.encode(picture))
+            output.mux(stream.encode(None))
         video = open_video(tmp_path / "a.nut")
         frame = next(iter(video))
         assert video.info["pixel_format"] == pixel_format
@@ -213,6 +214,24 @@ def test_damage_in_the_middle_is_passed_over_and_told(tmp_path):
     assert video.warnings == told
 
 
+def test_unreadable_rest_is_given_up(tmp_path):
+    write_video(tmp_path / "a.mp4", clip(20), fps_hz=30)
+
+    class FailingContainer:
+        """Gives ten packets, then only errors."""
+
+        def __init__(self, container):
+            self.packets = iter(list(container.demux(video=0))[:10])
+
+        def demux(self, _):
+            yield from self.packets
+            raise av.error.InvalidDataError(1, "damaged")
+
+    with av.open(str(tmp_path / "a.mp4")) as opened:
+        pictures = list(container._pictures(FailingContainer(opened), opened.streams.video[0], container._Losses()))
+    assert [picture.pts for picture in pictures] == [512 * i for i in range(10)]  # all that had come, held back or not
+
+
 def test_claimed_duration_is_not_believed(tmp_path):
     path = tmp_path / "a.avi"
     write_dib_avi(path, noise(60, 16, 16), fps_hz=30)
@@ -257,12 +276,12 @@ def test_file_with_given_times(tmp_path):
 
 
 def audio(path):
-    with av.open(str(path), "w") as container:
-        stream = container.add_stream("aac", rate=44100)
+    with av.open(str(path), "w") as output:
+        stream = output.add_stream("aac", rate=44100)
         sound = av.AudioFrame.from_ndarray(np.zeros((1, 4096), np.float32), "fltp", "mono")
         sound.rate = 44100
-        container.mux(stream.encode(sound))
-        container.mux(stream.encode(None))
+        output.mux(stream.encode(sound))
+        output.mux(stream.encode(None))
 
 
 def cut_mp4(path):

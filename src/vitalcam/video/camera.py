@@ -28,6 +28,8 @@ def open_camera(device: int | str = 0, *, fps_hz: float | None = None, size_px: 
         VideoError: no such camera, it is in use, or may not be used.
     """
     name, driver = _address(device)
+    if driver == "avfoundation":
+        fps_hz = fps_hz or 30  # its own default, 29.97, is refused by most cameras
     options = {"framerate": f"{fps_hz:g}"} if fps_hz else {}
     options |= {"video_size": f"{size_px[0]}x{size_px[1]}"} if size_px else {}
     return open_device(name, driver, options, f"camera {device}")

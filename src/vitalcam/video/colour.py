@@ -24,34 +24,35 @@ def yuv_to_rgb(
     ``bits``, ``matrix`` and ``full_range`` are those of `vitalcam.types.Planes`.
 
     Returns:
-        (..., 3) in units of 0..255, neither rounded nor clipped: clip before a cast to uint8.
+        (..., 3) in units of 0..255, neither rounded nor clipped: clip before a cast to uint8. In memory the three
+        colours lie one after the other.
 
     Source: ITU-R BT.601-7, BT.709-6 and BT.2020-2 (item 3 of each); range as in ITU-T H.273 (8.3).
     """
     weights, offset = _conversion(bits, matrix, full_range)
-    yuv = np.empty((*np.shape(y), 3), np.float32)
-    yuv[..., 0], yuv[..., 1], yuv[..., 2] = y, u, v
-    rgb: NDArray[np.float32] = yuv @ weights
+    yuv = np.empty((3, y.size), np.float32)
+    yuv[0], yuv[1], yuv[2] = y.ravel(), u.ravel(), v.ravel()
+    rgb: NDArray[np.float32] = weights @ yuv
     rgb += offset
-    return rgb
+    return np.moveaxis(rgb.reshape(3, *y.shape), 0, -1)
 
 
 @functools.lru_cache
 def _conversion(bits: int, matrix: str, full_range: bool) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Weights (3, 3) and offset (3,) with rgb = yuv @ weights + offset."""
+    """Weights (3, 3) and offset (3, 1) with rgb = weights @ yuv + offset."""
     kr, kb = _LUMA_WEIGHTS[matrix]
     kg = 1 - kr - kb
     rows = np.array(
         [
-            [1, 1, 1],
-            [0, -2 * kb * (1 - kb) / kg, 2 * (1 - kb)],
-            [2 * (1 - kr), -2 * kr * (1 - kr) / kg, 0],
+            [1, 0, 2 * (1 - kr)],
+            [1, -2 * kb * (1 - kb) / kg, -2 * kr * (1 - kr) / kg],
+            [1, 2 * (1 - kb), 0],
         ]
     )
     one = 2.0 ** (bits - 8)
     luma_span, chroma_span, black = (256 * one - 1, 256 * one - 1, 0.0) if full_range else (219 * one, 224 * one, 16.0)
-    weights = rows * (255 / np.array([luma_span, chroma_span, chroma_span]))[:, None]
-    offset = -np.array([black, 128.0, 128.0]) * one @ weights
+    weights = rows * (255 / np.array([luma_span, chroma_span, chroma_span]))
+    offset = -weights @ np.array([[black], [128.0], [128.0]]) * one
     return weights.astype(np.float32), offset.astype(np.float32)
 
 
@@ -67,7 +68,7 @@ def _planes_to_rgb(planes: Planes) -> Bytes:
     shape = planes.y.shape
     u, v = _repeat_to(planes.u, shape), _repeat_to(planes.v, shape)
     rgb = yuv_to_rgb(planes.y, u, v, bits=planes.bits, matrix=planes.matrix, full_range=planes.full_range)
-    return np.clip(np.rint(rgb, out=rgb), 0, 255, out=rgb).astype(np.uint8)
+    return np.clip(np.rint(rgb, out=rgb), 0, 255, out=rgb).astype(np.uint8, order="C")
 
 
 def _repeat_to(plane: NDArray[Any], shape: tuple[int, ...]) -> NDArray[Any]:

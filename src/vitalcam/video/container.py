@@ -9,6 +9,7 @@ import math
 import re
 from collections import deque
 from collections.abc import Iterator
+from fractions import Fraction
 from pathlib import Path
 
 import av
@@ -157,7 +158,7 @@ def _quarter_turns(picture: av.VideoFrame) -> int:
 def _frames(path: Path, video: Video) -> Iterator[Frame]:
     losses, turns = _Losses(), video.info["rotation_deg"] // 90
     with _opened(path, "AUTO") as (container, stream):
-        stamped = _stamped(_pictures(container, stream, losses), losses)
+        stamped = _stamped(_pictures(container, stream, losses), stream.time_base or Fraction(1), losses)
         if container.format.name == "avi" and stream.codec_context.has_b_frames:
             stamped = _restamped(stamped)
         for picture, time_s in steady(stamped, 1 / video.fps_nominal, video.warnings, str(path)):
@@ -167,12 +168,14 @@ def _frames(path: Path, video: Video) -> Iterator[Frame]:
         note(video.warnings, f"{path}: {sentence}")
 
 
-def _stamped(pictures: Iterator[av.VideoFrame], losses: _Losses) -> Iterator[tuple[av.VideoFrame, float | None]]:
+def _stamped(
+    pictures: Iterator[av.VideoFrame], time_base: Fraction, losses: _Losses
+) -> Iterator[tuple[av.VideoFrame, float | None]]:
     size = None
     for picture in pictures:
         size = size or (picture.width, picture.height)
         if (picture.width, picture.height) == size:
-            yield picture, picture.time
+            yield picture, None if picture.pts is None else float(picture.pts * time_base)
         else:
             losses.resized += 1
 
@@ -209,3 +212,5 @@ def _pictures(container: InputContainer, stream: VideoStream, losses: _Losses) -
             yield from packet.decode()
         except FFmpegError:
             losses.packets += 1
+    with contextlib.suppress(FFmpegError):
+        yield from stream.decode(None)

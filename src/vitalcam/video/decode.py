@@ -18,7 +18,7 @@ _INTERLEAVED_CHROMA = {"nv12": 1, "nv21": -1}
 _PACKED_RGB = {"rgb24": 1, "bgr24": -1}
 # Other layouts of the same samples; bringing them apart is exact.
 _PLANAR_TWIN = {"yuyv422": "yuv422p", "uyvy422": "yuv422p", "yvyu422": "yuv422p", "nv16": "yuv422p"} | {
-    "p010le": "yuv420p10le", "nv24": "yuv444p", "yuv440p": "yuv444p",
+    "p010le": "yuv420p10le", "nv24": "yuv444p",
 }  # fmt: skip
 # Code points of ITU-T H.273 (MatrixCoefficients); SMPTE 240M (7) is closest to BT.709.
 _MATRICES: dict[int, Matrix] = {
@@ -67,7 +67,7 @@ def _split(picture: av.VideoFrame, name: str, dtype: type) -> tuple[NDArray[Any]
 
 
 def _view(plane: VideoPlane, columns: int, dtype: type) -> NDArray[Any]:
-    samples: NDArray[Any] = np.frombuffer(plane, dtype)  # type: ignore[call-overload]  # it is a buffer, its stub does not say so
+    samples: NDArray[Any] = np.frombuffer(plane, dtype)  # type: ignore[call-overload]  # its stub hides the buffer
     row = plane.line_size // samples.itemsize
     return samples[: plane.height * row].reshape(plane.height, row)[:, :columns]
 

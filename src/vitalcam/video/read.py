@@ -40,8 +40,8 @@ def open_video(source: Any, *, fps_hz: float | None = None, times_s: Sequence[fl
         return _retimed(_from_array(source, untimed, times), fps_hz, times)
     if isinstance(source, bool) or not isinstance(source, str | Path | int | np.integer | Iterable):
         raise VideoError(f"{source!r}: is not a video; give a path, a camera number, an array or an iterable of frames")
-    if isinstance(source, int | np.integer) or (isinstance(source, str) and _names_camera(source)):
-        return open_camera(source if isinstance(source, str) else int(source), fps_hz=fps_hz)
+    if isinstance(source, int | np.integer) or (isinstance(source, str | Path) and _names_camera(str(source))):
+        return open_camera(str(source) if isinstance(source, str | Path) else int(source), fps_hz=fps_hz)
     if not isinstance(source, str | Path):
         return _retimed(_from_iterable(source), fps_hz, times)
     path = Path(source)

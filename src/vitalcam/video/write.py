@@ -56,7 +56,7 @@ def write_video(
         times_s: (T,) strictly increasing presentation times, kept to 1/90000 s (mp4, mov) or 1 ms (mkv, webm).
         codec: libx264, libvpx-vp9, mjpeg, ffv1, rawvideo or another encoder of this PyAV.
         crf: constant quality of libx264 and libvpx-vp9.
-        bit_rate: bits per second, where ``crf`` is not given.
+        bit_rate: bits per second of libx264 and libvpx-vp9, where ``crf`` is not given.
         pixel_format: what is encoded, e.g. "yuv444p".
         rotation_deg: display rotation, counter-clockwise, that players and `open_video` apply (mp4, mov).
 
@@ -73,6 +73,8 @@ def write_video(
         stream = _stream(container, codec, first, format_, time_base, options)
         stream.bit_rate = bit_rate or 0
         if rotation_deg:
+            if not hasattr(stream, "set_display_rotation"):
+                raise VideoError(f"{path}: rotation_deg needs PyAV 18 or newer; update av or turn the frames")
             stream.set_display_rotation(rotation_deg)
         for rgb in rows:
             tick = next(ticks, None)
@@ -170,11 +172,9 @@ def _replacing(path: Path) -> Iterator[Path]:
 def _encoding(path: Path) -> Iterator[None]:
     try:
         yield
-    except VideoError:
-        raise
     except OSError:
         raise  # `_replacing` tells
-    except (FFmpegError, ValueError, AttributeError) as error:
+    except (FFmpegError, ValueError) as error:
         raise VideoError(
             f"{path}: cannot be encoded so ({error}); try another codec, pixel format or suffix"
         ) from error
