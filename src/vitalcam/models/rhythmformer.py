@@ -112,12 +112,12 @@ class _RegionAttention(nn.Module):
         return torch.topk(mean_q.mT @ mean_k, _PICKED, dim=-1).indices
 
     def _to_regions(self, x: Tensor) -> Tensor:
-        """(B, 64, T, H, W) to (B, heads, R, places in a region, 16)."""
+        """(B, 64, T, H, W) to (B, heads · R, places in a region, 16)."""
         b, _, _, h, w = x.shape
         cut = x.reshape(
             b, _HEADS, _HEAD_WIDTH, -1, self.region_frames, _GRID, h // _GRID, _GRID, w // _GRID
         )  # heads, width, then time, rows, columns as (region, place in it)
-        return cut.permute(0, 1, 3, 5, 7, 4, 6, 8, 2).flatten(5, 7).flatten(2, 4)
+        return cut.permute(0, 1, 3, 5, 7, 4, 6, 8, 2).flatten(5, 7).flatten(1, 4)
 
     def _from_regions(self, regions: Tensor, like: Tensor) -> Tensor:
         """The inverse of `_to_regions`."""
@@ -126,11 +126,11 @@ class _RegionAttention(nn.Module):
         return cut.permute(0, 1, 8, 2, 5, 3, 6, 4, 7).reshape(like.shape)
 
     def _gather(self, regions: Tensor, picked: Tensor) -> Tensor:
-        """(B, heads, R, P, 16) to the picked regions of each region: (B, heads, R, 40 P, 16)."""
-        b, heads, n, places, width = regions.shape
-        first = torch.arange(b * heads, device=picked.device).reshape(b, heads, 1, 1) * n
-        rows = regions.reshape(-1, places * width).index_select(0, (picked[:, None] + first).flatten())
-        return rows.reshape(b, heads, n, _PICKED * places, width)
+        """(B, heads · R, P, 16) and the regions picked for each to what these hold: (B, heads · R, 40 P, 16)."""
+        b, rows, places, width = regions.shape
+        first = torch.arange(b * _HEADS, device=picked.device).reshape(b, _HEADS, 1, 1) * picked.shape[1]
+        held = regions.reshape(-1, places * width).index_select(0, (picked[:, None] + first).flatten())
+        return held.reshape(b, rows, _PICKED * places, width)
 
 
 class _Block(nn.Module):

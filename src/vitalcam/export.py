@@ -1,0 +1,251 @@
+"""From torch to ONNX: one file that takes clips of any length, and a card beside it that says what it is.
+
+Nothing is written unless ONNX Runtime and torch agree on it.
+"""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import hashlib
+import json
+import logging
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import torch
+from onnx import numpy_helper
+from torch import Tensor, nn
+
+from vitalcam.errors import OutputError, UsageError
+from vitalcam.models._attention import FactorizedAttention
+from vitalcam.runtime import in_one_line, session
+from vitalcam.types import Floats, ModelSpec
+
+OPSET = 17
+TOLERANCE = 1e-4
+"""Largest difference between the two runtimes, in standard deviations of the waveform."""
+_MAX_FRAMES = 1 << 16
+_NEW_IN_18 = {"noop_with_empty_axes", "num_outputs", "keep_aspect_ratio_policy", "antialias"}
+
+
+def export(
+    model: nn.Module,
+    spec: ModelSpec,
+    path: Path,
+    *,
+    variant: str = "",
+    options: Mapping[str, Any] | None = None,
+    attention: bool = False,
+    fp16_weights: bool = False,
+    torch_weights: bool = False,
+    lengths: tuple[int, int] | None = None,
+) -> ModelSpec:
+    """Write a network as ``path`` (.onnx) with its card (.json) beside it.
+
+    Args:
+        model: as a module of `vitalcam.models` builds it; it is not changed.
+        spec: its card; ``spec.name`` is that module.
+        path: file to write; its stem becomes the model's name.
+        variant, options: what ``build`` of that module was called with, so that it can be built again.
+        attention: attend by factorization (FSAM, GRBF) when measuring; the papers do not.
+        fp16_weights: round the weights to half precision, for a file of half the size. It still computes in single
+            precision.
+        torch_weights: write the weights for torch as well (.safetensors).
+        lengths: of the two clips on which the runtimes are compared; about 48 and 80 frames if not given.
+
+    Returns:
+        the card: ``spec`` with the name, file and checksum.
+
+    Raises:
+        UsageError: attention is asked of a network that has none, or that needs a target for it.
+        OutputError: ONNX Runtime does not agree with torch, or the file cannot be written.
+    """
+    network = prepared(model, attention=attention, fp16_weights=fp16_weights)
+    lengths = lengths or _lengths(spec)
+    proto = to_onnx(network, spec, frames=lengths[0])
+    if fp16_weights:
+        _store_halves(proto)
+    blob = proto.SerializeToString()
+    for frames in lengths:
+        compare(network, blob, spec, frames=frames)
+    card = dataclasses.replace(spec, name=path.stem, file=path.name, sha256=hashlib.sha256(blob).hexdigest())
+    origin = {"model": spec.name, "variant": variant, "options": dict(options or {}), "attention": attention}
+    _write(path, blob)
+    if torch_weights:
+        _write(path.with_suffix(".safetensors"), _safetensors(network))
+    _write(path.with_suffix(".json"), (json.dumps(dataclasses.asdict(card) | origin, indent=2) + "\n").encode())
+    return card
+
+
+def prepared(model: nn.Module, *, attention: bool = False, fp16_weights: bool = False) -> nn.Module:
+    """A copy of the model as it will measure: in eval mode, attention set, weights rounded where asked."""
+    network = copy.deepcopy(model).eval().requires_grad_(False).cpu()
+    factorized = [m for m in network.modules() if isinstance(m, FactorizedAttention)]
+    if attention and not factorized:
+        raise UsageError("attention=True: this network has no factorized attention; export it without")
+    for module in factorized:
+        module.settings = dataclasses.replace(module.settings, attention_at_inference=attention)
+    if fp16_weights:
+        for parameter in network.parameters():
+            parameter.copy_(parameter.half())
+    return network
+
+
+class _Tuple(nn.Module):
+    """A network that gives its waveforms in the order of its card, as ONNX wants it."""
+
+    def __init__(self, network: nn.Module, names: tuple[str, ...]) -> None:
+        super().__init__()
+        self.network, self.names = network, names
+
+    def forward(self, x: Tensor) -> tuple[Tensor, ...]:
+        waves = self.network(x)
+        return tuple(waves[name] for name in self.names)
+
+
+def to_onnx(network: nn.Module, spec: ModelSpec, *, frames: int) -> onnx.ModelProto:
+    """The graph of a network: input "video" (1, C, T, H, W) with free T, an output (1, T) for each waveform."""
+    count = torch.export.Dim("count", min=max(frames // spec.frames_multiple // 2, 2), max=_MAX_FRAMES)
+    with _quiet():
+        program = torch.onnx.export(
+            _Tuple(network, spec.outputs),
+            (torch.from_numpy(example(spec, frames)),),
+            input_names=["video"],
+            output_names=list(spec.outputs),
+            dynamic_shapes={"x": {2: spec.frames_multiple * count}},
+            opset_version=OPSET + 1,
+            dynamo=True,
+            verbose=False,
+        )
+    assert program is not None
+    proto: onnx.ModelProto = program.model_proto
+    _forget_origin(proto)
+    _lower(proto)
+    onnx.checker.check_model(proto, full_check=True)
+    return proto
+
+
+def compare(network: nn.Module, blob: bytes, spec: ModelSpec, *, frames: int) -> float:
+    """Largest difference of the two runtimes on a random clip, in standard deviations of the waveform.
+
+    Raises:
+        OutputError: it is above `TOLERANCE`, or ONNX Runtime does not take this length.
+    """
+    video = example(spec, frames)
+    with torch.inference_mode():
+        expected = network(torch.from_numpy(video))
+    try:
+        found = session(blob).run(list(spec.outputs), {"video": video})
+    except Exception as error:  # of onnxruntime's own types
+        raise OutputError(
+            f"{spec.name}: ONNX Runtime cannot take {frames} frames ({in_one_line(error)}); nothing was written"
+        ) from error
+    worst = max(
+        float(np.abs(wave - expected[name].numpy()).max() / expected[name].std().clamp_min(1e-12))
+        for name, wave in zip(spec.outputs, found, strict=True)
+    )
+    if not worst <= TOLERANCE:
+        raise OutputError(
+            f"{spec.name}: at {frames} frames ONNX Runtime and torch differ by {worst:.1e} of the signal's deviation "
+            f"(at most {TOLERANCE:.0e} is allowed); nothing was written"
+        )
+    return worst
+
+
+def example(spec: ModelSpec, frames: int) -> Floats:
+    """A random clip (1, C, T, H, W) in the range that the spec's transform gives."""
+    channels = sum(spec.channels.values()) * len(spec.transform.split("+"))
+    shape = (1, channels, frames, spec.size_px, spec.size_px)
+    rng = np.random.default_rng(frames)
+    if spec.transform == "raw":
+        return rng.uniform(0, 255, shape).astype(np.float32)
+    return rng.standard_normal(shape, dtype=np.float32)
+
+
+def _lengths(spec: ModelSpec) -> tuple[int, int]:
+    step = spec.frames_multiple
+    return step * -(-48 // step), step * -(-80 // step)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """The exporter's remarks on itself are not for the user."""
+    logger = logging.getLogger("torch.onnx")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logger.setLevel(level)
+
+
+def _forget_origin(proto: onnx.ModelProto) -> None:
+    """Drop what the exporter notes of the source code: paths and stack traces."""
+    graph = proto.graph
+    del proto.metadata_props[:]
+    for item in (graph, *graph.node, *graph.input, *graph.output, *graph.value_info, *graph.initializer):
+        item.doc_string = ""
+        del item.metadata_props[:]
+
+
+def _lower(proto: onnx.ModelProto) -> None:
+    """From operator set 18, the exporter's lowest, to 17, for which onnx's own converter lacks adapters.
+
+    Of the operators that 18 changed our networks use three. Reductions take their axes as an attribute again; what
+    reductions, splits and resizes may say since 18 is dropped, since it is said by default. The checker refuses
+    whatever else would not fit, and the comparison with torch what would change a number.
+    """
+    constants = {tensor.name: numpy_helper.to_array(tensor) for tensor in proto.graph.initializer}
+    for node in proto.graph.node:
+        if node.op_type in ("ReduceMean", "ReduceMax", "ReduceMin", "ReduceL2") and len(node.input) == 2:
+            axes = constants[node.input.pop()]
+            node.attribute.append(onnx.helper.make_attribute("axes", axes.tolist()))
+        kept = [attribute for attribute in node.attribute if attribute.name not in _NEW_IN_18]
+        del node.attribute[:]
+        node.attribute.extend(kept)
+    used = {name for node in proto.graph.node for name in node.input}
+    weights = [tensor for tensor in proto.graph.initializer if tensor.name in used]
+    del proto.graph.initializer[:]
+    proto.graph.initializer.extend(weights)
+    opset = next(entry for entry in proto.opset_import if entry.domain == "")
+    opset.version = OPSET
+
+
+def _store_halves(proto: onnx.ModelProto) -> None:
+    """Store every weight that half precision holds exactly as such, with a cast in front of its use."""
+    casts = []
+    for tensor in proto.graph.initializer:
+        value = numpy_helper.to_array(tensor)
+        if value.dtype != np.float32 or value.size < 64 or not np.array_equal(value.astype(np.float16), value):
+            continue
+        name = tensor.name
+        tensor.CopyFrom(numpy_helper.from_array(value.astype(np.float16), f"{name}_half"))
+        casts.append(onnx.helper.make_node("Cast", [f"{name}_half"], [name], to=onnx.TensorProto.FLOAT))
+    nodes = [*casts, *proto.graph.node]
+    del proto.graph.node[:]
+    proto.graph.node.extend(nodes)
+
+
+def _safetensors(network: nn.Module) -> bytes:
+    from safetensors.torch import save
+
+    return bytes(save({name: tensor.contiguous() for name, tensor in network.state_dict().items()}))
+
+
+def _write(path: Path, content: bytes) -> None:
+    """Write all of a file or nothing."""
+    part = path.with_name(f".{path.name}.part")
+    try:
+        part.write_bytes(content)
+        part.replace(path)
+    except OSError as error:
+        part.unlink(missing_ok=True)
+        raise OutputError(f"{path}: cannot be written ({error.strerror or error})") from error

@@ -1,0 +1,247 @@
+"""Networks at work: a model's name and a clip in, waveforms out. ONNX Runtime does it; torch where it is asked for."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import importlib.resources
+import json
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from vitalcam import registry
+from vitalcam.clips import transform
+from vitalcam.config import read_toml
+from vitalcam.errors import MissingExtra, UnknownName, UsageError, WeightsError
+from vitalcam.types import Clip, Floats, ModelSpec
+
+Backend = Literal["onnx", "torch"]
+_Waves = Callable[[Floats], list[Floats]]
+
+
+class Model:
+    """A network with its weights.
+
+    Attributes:
+        spec: its card.
+
+    Args:
+        card: what is known of it.
+        waves: turns a prepared clip (1, C, T, H, W) into a waveform (1, T) for each of the card's outputs.
+    """
+
+    def __init__(self, card: Card, waves: _Waves) -> None:
+        self.spec = card.spec
+        self._waves = waves
+
+    @classmethod
+    def load(cls, name: str | Path, *, backend: Backend = "onnx", threads: int = 0) -> Model:
+        """A model by its name, or by the path of its .onnx file with the card beside it.
+
+        Args:
+            name: one of `available`, or a path.
+            backend: "onnx", or "torch" for the network itself; that needs the extra ``train`` and a .safetensors file.
+            threads: that work on one clip; 0 for as many as this process has cores.
+
+        Raises:
+            UnknownName: there is no such model; the message lists those there are.
+            WeightsError: its file is damaged, or something of it is missing.
+            MissingExtra: torch is asked for and not installed.
+        """
+        card = _card(name)
+        threads = threads or _cores()
+        return cls(card, _onnx(card, threads) if backend == "onnx" else _torch(card, threads))
+
+    def run(self, clip: Clip) -> dict[str, Floats]:
+        """Waveforms of a clip that the model's own transform has not been applied to.
+
+        Args:
+            clip: frames (T, H, W, C) as the card wants them; `valid` is not looked at.
+
+        Returns:
+            a waveform (T,) for each of the card's outputs, arbitrary unit.
+
+        Raises:
+            UsageError: size, channels, length or transform do not fit; one line says which and what would.
+        """
+        _check(clip, self.spec)
+        video = transform(clip.frames, self.spec.transform).transpose(3, 0, 1, 2)[None]
+        waves = self._waves(np.ascontiguousarray(video, dtype=np.float32))
+        return {name: wave[0] for name, wave in zip(self.spec.outputs, waves, strict=True)}
+
+    __call__ = run
+
+
+@dataclasses.dataclass(frozen=True)
+class Card:
+    """A model's file with what its card says.
+
+    Attributes:
+        spec: what it eats and gives.
+        file: the .onnx file.
+        origin: module, variant and options that the network is built with, for torch.
+    """
+
+    spec: ModelSpec
+    file: Path
+    origin: Mapping[str, Any]
+
+    @classmethod
+    def of(cls, fields: Mapping[str, Any], folder: Path) -> Card:
+        """A card from a table of values, as `vitalcam.export` writes it.
+
+        Raises:
+            WeightsError: the table lacks what every card has.
+        """
+        known = {field.name for field in dataclasses.fields(ModelSpec)}
+        values: dict[str, Any] = {
+            key: tuple(v) if isinstance(v, list) else v for key, v in fields.items() if key in known
+        }
+        missing = {"name", "outputs", "file", "sha256"} - set(values)
+        if missing:
+            raise WeightsError(f"{folder}: a card lacks {min(missing)!r}; export or import the model again")
+        spec = ModelSpec(**({"paper": ""} | values))
+        return cls(spec, folder / spec.file, {k: v for k, v in fields.items() if k not in known})
+
+    def content(self) -> bytes:
+        """The model file.
+
+        Raises:
+            WeightsError: it is not there, or is not the file that the card speaks of.
+        """
+        try:
+            content = self.file.read_bytes()
+        except OSError as error:
+            raise WeightsError(f"{self.file}: cannot be read ({error.strerror}); import the model again") from error
+        if hashlib.sha256(content).hexdigest() != self.spec.sha256:
+            raise WeightsError(f"{self.file}: differs from the checksum on its card; import the model again")
+        return content
+
+
+def available() -> list[ModelSpec]:
+    """Cards of the models that come with the package and those in the user's folder, by name."""
+    return [card.spec for _, card in sorted(_cards().items())]
+
+
+def models_folder() -> Path:
+    """Where the user's models are: ``models`` in VITALCAM_HOME, or in the user's data folder."""
+    home = os.environ.get("VITALCAM_HOME")
+    if home:
+        return Path(home) / "models"
+    import platformdirs
+
+    return Path(platformdirs.user_data_dir("vitalcam")) / "models"
+
+
+def _cards() -> dict[str, Card]:
+    """All cards by name; a user's model hides a bundled one of its name."""
+    bundled = Path(str(importlib.resources.files("vitalcam.weights")))
+    tables = read_toml(bundled / "cards.toml")
+    cards = [Card.of({"file": file} | table, bundled) for file, table in tables.items() if "outputs" in table]
+    cards += [_read_card(file) for file in sorted(models_folder().glob("*.json"))]
+    return {card.spec.name: card for card in cards}
+
+
+def _read_card(file: Path) -> Card:
+    try:
+        fields = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise WeightsError(f"{file}: not a model card ({error}); export or import the model again") from error
+    return Card.of(fields, file.parent)
+
+
+def _card(name: str | Path) -> Card:
+    path = Path(name)
+    if path.suffix == ".onnx":
+        return _read_card(path.with_suffix(".json"))
+    cards = _cards()
+    if str(name) not in cards:
+        raise UnknownName("model", str(name), cards)
+    return cards[str(name)]
+
+
+def _check(clip: Clip, spec: ModelSpec) -> None:
+    frames, height, width, channels = clip.frames.shape
+    wanted = sum(spec.channels.values())
+    if clip.transform != "raw":
+        raise UsageError(f"{spec.name}: wants untransformed clips, got one that is {clip.transform!r}")
+    if channels != wanted:
+        kinds = " + ".join(f"{n} {kind}" for kind, n in spec.channels.items())
+        raise UsageError(f"{spec.name}: wants {wanted} channels ({kinds}), got {channels}")
+    if (height, width) != (spec.size_px, spec.size_px):
+        raise UsageError(f"{spec.name}: wants frames of {spec.size_px} x {spec.size_px} px, got {width} x {height}")
+    if frames % spec.frames_multiple or frames < 2:
+        raise UsageError(
+            f"{spec.name}: a clip must have a multiple of {spec.frames_multiple} frames (at least 2), got {frames}; "
+            "cut or pad it"
+        )
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def session(content: bytes, threads: int = 1) -> Any:
+    """An ONNX Runtime session whose idle threads sleep."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    options.log_severity_level = 4  # what it has to say comes back as an exception
+    return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+
+
+def in_one_line(error: Exception) -> str:
+    """The message of an error from elsewhere."""
+    return " ".join(str(error).split())
+
+
+def _onnx(card: Card, threads: int) -> _Waves:
+    content = card.content()
+    try:
+        graph = session(content, threads)
+    except Exception as error:  # onnxruntime raises types of its own that share no base
+        why = in_one_line(error)
+        raise WeightsError(f"{card.file}: ONNX Runtime cannot load it ({why}); import the model again") from error
+    (entry,) = graph.get_inputs()
+
+    def waves(video: Floats) -> list[Floats]:
+        try:
+            found: list[Floats] = graph.run(list(card.spec.outputs), {entry.name: video})
+        except Exception as error:  # a clip too short for the network ends here
+            frames, why = video.shape[2], in_one_line(error)
+            raise UsageError(f"{card.spec.name}: cannot take a clip of {frames} frames ({why})") from error
+        return found
+
+    return waves
+
+
+def _torch(card: Card, threads: int) -> _Waves:
+    try:
+        import torch
+        from safetensors.torch import load_file
+    except ImportError as error:
+        raise MissingExtra("models by torch", "train") from error
+    weights = card.file.with_suffix(".safetensors")
+    if not weights.exists():
+        raise WeightsError(f"{weights}: is not there; export the model with its torch weights, or let ONNX run it")
+    origin = card.origin
+    options = dict(origin["options"])
+    if origin["attention"]:
+        options["attention_at_inference"] = True
+    network = registry.find("models", origin["model"]).build(origin["variant"], **options).eval()
+    network.load_state_dict(load_file(weights))
+
+    def waves(video: Floats) -> list[Floats]:
+        torch.set_num_threads(threads)
+        with torch.inference_mode():
+            outputs = network(torch.from_numpy(video))
+        return [outputs[name].numpy() for name in card.spec.outputs]
+
+    return waves
