@@ -96,7 +96,7 @@ class Session:
         image, boxes = (self._thumbnail[1], self._thumbnail[2]) if self._thumbnail else (None, {})
         return Result(
             source=self.source,
-            faces=tuple(face_result(person, self.settings) for person in people),
+            faces=tuple(face_result(person) for person in people),
             warnings=(*warnings, *self._frames.warnings()),
             settings=config.to_dict(self.settings),
             digest=config.digest(self.settings),

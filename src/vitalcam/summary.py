@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
 from vitalcam.person import Person
-from vitalcam.settings import Settings
-from vitalcam.types import Estimate, FaceResult, Reason
+from vitalcam.signal import hrv, peaks
+from vitalcam.types import Estimate, FaceResult, Floats, Reason, Signal
 
 _ABSENT: tuple[Reason, ...] = ("no_face", "gap", "too_short")
 
@@ -18,16 +19,20 @@ MIN_ANSWERED = 0.25
 some dozens is answered by chance."""
 
 
-def face_result(person: Person, settings: Settings) -> FaceResult:
+def face_result(person: Person) -> FaceResult:
     """Everything about one face."""
     rate = whole_rate(person.windows)
+    signals = person.signals()
+    beats = _beats(signals["bvp"], person.windows) if "bvp" in signals and rate.value is not None else None
+    if beats is not None:
+        signals["ibi"] = beats.intervals()
     return FaceResult(
         id=person.id,
         heart_rate=rate,
         resp_rate=Estimate("resp_rate", None, "breaths/min", rate.t0_s, rate.t1_s, 0.0, "no_breath"),
-        hrv={},
+        hrv=_variability(beats, rate),
         windows=tuple(person.windows),
-        signals={},
+        signals=signals,
         track=person.track.track(),
     )
 
@@ -35,8 +40,8 @@ def face_result(person: Person, settings: Settings) -> FaceResult:
 def whole_rate(windows: Sequence[Estimate]) -> Estimate:
     """One estimate for the recording: the median of the windows that have an answer.
 
-    Its quality holds the range over time (5th to 95th percentile) and the share of windows answered, of those in
-    which there was a face.
+    Its quality holds the range over time (5th to 95th percentile), the rate from beat to beat, and the share of windows
+    answered, of those in which there was a face.
     """
     answered = [w for w in windows if w.value is not None]
     judged = [w for w in windows if w.reason not in _ABSENT]
@@ -44,21 +49,13 @@ def whole_rate(windows: Sequence[Estimate]) -> Estimate:
     share = len(answered) / max(len(judged), 1)
     span = (first.t0_s, last.t1_s)
     if not answered or share < MIN_ANSWERED:
-        reason = _commonest(judged or windows)
+        reason = _commonest([w for w in judged if w.value is None] or windows)
         return Estimate(first.quantity, None, first.unit, *span, _mean_confidence(judged), reason, first.method)
     values = np.array([w.value for w in answered], float)
     low, high = np.percentile(values, [5, 95])
     quality = {"low": float(low), "high": float(high), "answered": share}
-    return Estimate(
-        first.quantity,
-        float(np.median(values)),
-        first.unit,
-        *span,
-        _mean_confidence(answered),
-        None,
-        first.method,
-        quality,
-    )
+    value, trust = float(np.median(values)), _mean_confidence(answered)
+    return Estimate(first.quantity, value, first.unit, *span, trust, None, first.method, quality)
 
 
 def _mean_confidence(windows: Sequence[Estimate]) -> float:
@@ -67,3 +64,48 @@ def _mean_confidence(windows: Sequence[Estimate]) -> float:
 
 def _commonest(windows: Sequence[Estimate]) -> Reason:
     return Counter(w.reason for w in windows if w.reason is not None).most_common(1)[0][0]
+
+
+@dataclass(frozen=True)
+class _Beats:
+    """Beats of the stretches whose windows were answered, and how well they are timed."""
+
+    times_s: Floats
+    noise_ms: float
+    duration_s: float
+
+    def intervals(self) -> Signal:
+        end_s, ibi_s = peaks.ibi(self.times_s)
+        return Signal(1000 * ibi_s, end_s, "ibi", "ms")
+
+
+def _beats(bvp: Signal, windows: Sequence[Estimate]) -> _Beats | None:
+    answered = [w for w in windows if w.value is not None]
+    fs_hz = bvp.fs_hz
+    trusted = np.zeros(bvp.time_s.size, bool)
+    for w in answered:
+        trusted |= (bvp.time_s >= w.t0_s) & (bvp.time_s <= w.t1_s)
+    wave = np.where(trusted, bvp.values, np.nan)
+    middle = [(w.t0_s + w.t1_s) / 2 for w in answered]
+    rate_hz = np.interp(bvp.time_s, middle, [float(w.value or 0) / 60 for w in answered])
+    times = peaks.beats(wave, fs_hz=fs_hz, heart_rate_hz=rate_hz)
+    if times.size < 3:
+        return None
+    noise_ms = peaks.timing_noise_ms(wave, times, fs_hz=fs_hz)
+    return _Beats(times + bvp.time_s[0], noise_ms, float(np.isfinite(wave).sum() / fs_hz))
+
+
+def _variability(beats: _Beats | None, rate: Estimate) -> dict[str, Estimate]:
+    """Heart rate variability, with the noise floor behind each number."""
+    span = (rate.t0_s, rate.t1_s)
+    if beats is None:
+        reason: Reason = rate.reason or "too_short"
+        return {name: Estimate(name, None, unit, *span, 0.0, reason) for name, unit in hrv.UNITS.items()}
+    measures = hrv.hrv(beats.times_s, noise_floor_ms=beats.noise_ms, duration_s=beats.duration_s)
+    quality = {"noise_floor_ms": beats.noise_ms, "duration_s": beats.duration_s}
+    return {
+        name: Estimate(
+            name, value, unit, *span, 0.0 if value is None else rate.confidence, reason, rate.method, quality
+        )
+        for name, (value, unit, reason) in measures.items()
+    }
