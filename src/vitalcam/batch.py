@@ -16,14 +16,15 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
 from vitalcam import __version__, config
-from vitalcam.errors import MissingExtra, OutputError, VitalcamError
-from vitalcam.report import bids, edf, files, plain, plot, tables, terminal
+from vitalcam.errors import OutputError, VitalcamError
+from vitalcam.report import bids, files, plain, terminal
+from vitalcam.report.outputs import Outputs
 from vitalcam.settings import Settings
 from vitalcam.types import Result, Video
 
@@ -39,66 +40,7 @@ VIDEO_SUFFIXES = frozenset({
 })  # fmt: skip
 """Files that are measured when a folder is given; a file that is named is tried whatever it is called."""
 
-
-@dataclass(frozen=True)
-class Outputs:
-    """Files to write for one input; None for none."""
-
-    json: Path | None = None
-    csv: Path | None = None
-    bids: Path | None = None
-    edf: Path | None = None
-    figure: Path | None = None
-    neurokit: bool = False
-
-    @classmethod
-    def everything(cls, folder: Path, name: str, *, neurokit: bool = False) -> Outputs:
-        """All formats in one folder; EDF where edfio is installed."""
-        try:
-            edf.require()
-        except MissingExtra:
-            has_edf = False
-        else:
-            has_edf = True
-        return cls(
-            json=folder / f"{name}.json",
-            csv=folder / f"{name}.csv",
-            bids=folder / "bids",
-            edf=folder / f"{name}.edf" if has_edf else None,
-            figure=folder / f"{name}.png",
-            neurokit=neurokit,
-        )
-
-    def check(self) -> None:
-        """Find out before the work whether everything can be written.
-
-        Raises:
-            OutputError: a place cannot be written.
-            UsageError: the figure's name has no known ending, or an extra is missing.
-        """
-        for path in filter(None, (self.json, self.csv, self.edf, self.figure)):
-            files.probe(path)
-        if self.bids:
-            files.probe(self.bids, folder=True)
-        if self.edf:
-            edf.require()
-        if self.figure:
-            plot.check_format(self.figure)
-
-    def write(self, result: Result, name: str) -> list[Path]:
-        """Write the files; JSON last, so that its presence says that the others are there."""
-        written: list[Path | None] = []
-        if self.csv:
-            written += tables.write_csv(result, self.csv, neurokit=self.neurokit)
-        if self.bids:
-            written += bids.write_bids(result, self.bids, subject=name)
-        if self.edf:
-            written.append(edf.write_edf(result, self.edf))
-        if self.figure:
-            written.append(plot.write_figure(result, self.figure))
-        if self.json:
-            written.append(plain.write_json(result, self.json))
-        return [path for path in written if path is not None]
+_ROW = {"path", "state", "digest", "name", "status", "files", "lines"}  # what resuming needs of a manifest's row
 
 
 @dataclass(frozen=True)
@@ -161,15 +103,16 @@ def expand(sources: Iterable[str]) -> tuple[list[str], list[str]]:
     Returns:
         The inputs, each once, and what a user should know, one sentence for each folder that was opened up.
     """
-    inputs: list[str] = []
+    inputs: dict[str, str] = {}
     notes: list[str] = []
     for source in sources:
         for name in _matches(source) or [source]:
             videos = _videos_in(Path(name))
             if videos:
                 notes.append(f"{name}: a folder of videos; measuring the {len(videos)} in it")
-            inputs += videos or [name]
-    return list({_absolute(name): name for name in reversed(inputs)}.values())[::-1], notes
+            for each in videos or [name]:
+                inputs.setdefault(_absolute(each), each)
+    return list(inputs.values()), notes
 
 
 def names(sources: Iterable[str], taken: Mapping[str, str] | None = None) -> dict[str, str]:
@@ -264,11 +207,10 @@ class Manifest:
         text = self.path.read_text(encoding="utf-8") if self.path.exists() else ""
         self._start = "" if text.endswith("\n") or not text else "\n"
         for line in text.splitlines():
-            try:
+            with suppress(ValueError):  # a line that was cut off: its input is measured again
                 row = json.loads(line)
-                self.rows[row["path"]] = row
-            except (ValueError, KeyError, TypeError):
-                continue  # a line that was cut off: its input is measured again
+                if isinstance(row, dict) and row.keys() >= _ROW:
+                    self.rows[row["path"]] = row
 
     @property
     def names(self) -> dict[str, str]:
@@ -301,7 +243,7 @@ class Manifest:
             "digest": _digest(outcome.task),
             "name": outcome.task.name,
             "status": outcome.status,
-            "reason": outcome.error or "; ".join(line.reason for line in outcome.lines if line.reason),
+            "error": outcome.error,
             "files": [os.path.relpath(name, self.folder) for name in outcome.files],
             "lines": [dataclasses.asdict(line) for line in outcome.lines],
         }
@@ -337,7 +279,8 @@ def _failed(task: Task, message: str) -> Outcome:
     said = " ".join(message.split())
     said = said if task.source in said else f"{task.source}: {said}"
     document = plain.dumps({"source": task.source, "error": said}) if task.document else ""
-    return Outcome(task, "failed", said, (terminal.Line(reason=said),), document=document)
+    line = terminal.Line(heart_rate=f"failed: {said.removeprefix(f'{task.source}: ')}")
+    return Outcome(task, "failed", said, (line,), document=document)
 
 
 def _outcome(future: Future[Outcome], task: Task) -> Outcome:

@@ -18,7 +18,8 @@ from vitalcam import __version__
 from vitalcam.errors import UsageError, VitalcamError
 
 if TYPE_CHECKING:
-    from vitalcam.batch import Manifest, Outcome, Outputs, Progress, Task
+    from vitalcam.batch import Manifest, Outcome, Progress, Task
+    from vitalcam.report.outputs import Outputs
     from vitalcam.settings import Settings
 
 _FILE = click.Path(path_type=Path)
@@ -249,7 +250,7 @@ def _tasks(asked: _Asked, settings: Settings, inputs: list[str], manifest: Manif
 def _outputs(asked: _Asked, name: str) -> Outputs:
     import dataclasses
 
-    from vitalcam.batch import Outputs
+    from vitalcam.report.outputs import Outputs
 
     named = {"csv": asked.csv, "bids": asked.bids, "edf": asked.edf, "figure": asked.figure}
     base = Outputs.everything(asked.out, name) if asked.out else Outputs()
@@ -337,6 +338,7 @@ def _stdout() -> Any:
 @contextmanager
 def _progress(*, quiet: bool, files: int = 1) -> Iterator[Progress | None]:
     """A bar on stderr: files done, or the seconds of video done where there is one file. None where nobody looks."""
+    import math
     import sys
 
     if quiet or not sys.stderr.isatty():
@@ -356,7 +358,7 @@ def _progress(*, quiet: bool, files: int = 1) -> Iterator[Progress | None]:
         task = bar.add_task("", total=None, all="?")
 
         def tick(done: float, total: float) -> None:
-            known = total == total and total > 0
+            known = math.isfinite(total)
             bar.update(task, completed=done, total=total if known else None, all=f"{total:.0f}" if known else "?")
 
         yield tick

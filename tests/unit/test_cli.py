@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
 import json
+import math
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 from _results import face, result
 from click.testing import CliRunner, Result
@@ -16,6 +19,7 @@ from vitalcam import batch
 from vitalcam.cli import main
 from vitalcam.errors import VideoError
 from vitalcam.settings import Settings
+from vitalcam.types import Frame, Video
 
 Run = Callable[..., Result]
 
@@ -164,7 +168,7 @@ def test_a_thousand_files_with_three_bad_ones(run: Run) -> None:
 def test_many_inputs_end_in_a_table(run: Run) -> None:
     _clips(a="good", b="dark", c="bad")
     done = run("measure", "a.mp4", "b.mp4", "c.mp4")
-    for said in ("heart rate", "72.0 beats/min", "high (95 %)", "too dark: add light", "c.mp4: is damaged"):
+    for said in ("heart rate", "72.0 beats/min", "high (95 %)", "too dark", "failed: is damaged"):
         assert said in done.stdout
     assert "1 measured, 1 abstained, 1 failed" in done.stderr
 
@@ -263,3 +267,16 @@ def test_help_and_version_import_nothing_heavy() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_a_camera_is_measured_for_as_long_as_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    picture = np.zeros((48, 64, 3), np.uint8)
+    endless = Video("camera 0", 64, 48, 30, math.nan, lambda: (Frame(picture, i / 30, i) for i in itertools.count()))
+    monkeypatch.setattr("vitalcam.video.read.open_video", lambda source, fps_hz: endless)
+    seen: list[tuple[float, float]] = []
+    outcome = batch.measure_one(
+        batch.Task("0", "camera0", camera_s=1.5, document=True), lambda done, total: seen.append((done, total))
+    )
+    assert outcome.status == "abstained"
+    assert json.loads(outcome.document)["video"]["frames"] == 45
+    assert seen[-1] == (44 / 30, 1.5)

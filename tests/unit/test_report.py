@@ -97,7 +97,7 @@ def test_waveforms_of_different_rates_share_a_clock() -> None:
     assert waves["resp"].shape == waves["bvp"].shape == time_s.shape
     known = np.isfinite(waves["resp"])
     np.testing.assert_allclose(waves["resp"][known], np.sin(time_s[known]), atol=0.01)
-    assert clock.waveforms(someone, fs_hz=10.0, from_zero=True)[0][1] == pytest.approx(0.1)
+    assert clock.waveforms(someone, fs_hz=10.0, start_s=0.0)[0][1] == pytest.approx(0.1)
 
 
 def test_bids_files_follow_the_specification(tmp_path: Path) -> None:
@@ -204,11 +204,10 @@ def test_summary_says_rate_range_and_confidence_or_why_not() -> None:
 
 def test_table_lines() -> None:
     (line,) = terminal.lines(result(face()))
-    assert (line.face, line.heart_rate, line.spread, line.breathing) == ("1", "72.0 beats/min", "70 to 75",
-                                                                        "15.0 breaths/min")  # fmt: skip
-    assert not line.reason
-    (refused,) = terminal.lines(result())
-    assert refused.reason.startswith("no face found")
+    assert line == terminal.Line("1", "72.0 beats/min (70 to 75)", "high (95 %)", "15.0 breaths/min")
+    (refused,) = terminal.lines(result(face(heart_bpm=None, resp_bpm=None, reason="dark")))
+    assert refused == terminal.Line("1", "too dark", "", "no breathing found")
+    assert terminal.lines(result()) == (terminal.Line(heart_rate="no face found"),)
     assert not terminal.measured(result())
     assert terminal.measured(result(face(heart_bpm=None)))
     assert not terminal.measured(result(face(heart_bpm=None, resp_bpm=None)))
@@ -253,3 +252,12 @@ def test_result_plot_is_the_figure_and_names_decide_the_format(tmp_path: Path) -
     assert report.write_figure(result(), tmp_path / "x.svg").read_text().startswith("<?xml")
     with pytest.raises(UsageError, match=r"\.png, \.pdf, \.svg"):
         report.write_figure(result(), tmp_path / "x.gif")
+
+
+def test_times_of_a_wall_clock_do_not_fill_the_files_with_nothing(tmp_path: Path) -> None:
+    pytest.importorskip("edfio")
+    late = result(face(seconds=20, start_s=1.7e9), video={"duration_s": 20.0})
+    path = report.write_edf(late, tmp_path / "x.edf")
+    assert path is not None
+    assert path.stat().st_size < 100_000
+    assert report.figure(late).axes[1].get_xlim()[0] == 1.7e9

@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from vitalcam.signal.resample import at_times, grid
-from vitalcam.types import FaceResult, Floats, Signal
+from vitalcam.types import FaceResult, Floats, Result, Signal
 
 WAVEFORMS = ("bvp", "resp")
 """Signals that are sampled evenly; "ibi" is not one of them."""
 
 
 def waveforms(
-    face: FaceResult, *, fs_hz: float | None = None, from_zero: bool = False
+    face: FaceResult, *, fs_hz: float | None = None, start_s: float | None = None
 ) -> tuple[Floats, dict[str, Floats]]:
     """The waveforms of a face on one clock.
 
     Args:
         face: where they come from.
         fs_hz: rate of the clock; that of the fastest waveform where it is not given.
-        from_zero: start at the beginning of the recording rather than at the first sample.
+        start_s: where the clock starts; at the first sample where it is not given.
 
     Returns:
         Times (T,) in seconds, and each waveform (T,), NaN where it is unknown. All are empty if there is none.
@@ -29,10 +31,22 @@ def waveforms(
     if not signals:
         return np.empty(0), {}
     fs_hz = fs_hz or max(rate_hz(signal) for signal in signals.values())
-    start = 0.0 if from_zero else min(signal.time_s[0] for signal in signals.values())
+    start = min(signal.time_s[0] for signal in signals.values()) if start_s is None else start_s
     end = max(signal.time_s[-1] for signal in signals.values())
     time_s = grid(start, end, fs_hz=fs_hz)
     return time_s, {name: at_times(signal, time_s) for name, signal in signals.items()}
+
+
+def duration_s(result: Result) -> float:
+    """Length of the recording; 0 where it is unknown."""
+    value = float(result.video.get("duration_s") or 0.0)
+    return value if math.isfinite(value) else 0.0
+
+
+def start_s(result: Result) -> float:
+    """Start of the recording: 0, or its first face where times are those of a clock and 0 was long before."""
+    first = min((float(face.track.time_s[0]) for face in result.faces if face.track.time_s.size), default=0.0)
+    return first if first < 0 or first > max(duration_s(result), 3600.0) else 0.0
 
 
 def gaps(time_s: Floats, values: Floats) -> list[tuple[float, float]]:

@@ -71,7 +71,7 @@ def _channels(result: Result) -> tuple[list[tuple[FaceResult, str, Floats]], flo
     channels = [
         (face, name, values)
         for face in result.faces
-        for name, values in clock.waveforms(face, fs_hz=fs_hz, from_zero=True)[1].items()
+        for name, values in clock.waveforms(face, fs_hz=fs_hz, start_s=clock.start_s(result))[1].items()
     ]
     return channels, fs_hz
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from itertools import pairwise
+from itertools import cycle, pairwise
 from typing import Any
 
 import numpy as np
@@ -20,16 +20,17 @@ CONFIDENCE_MAP = "viridis_r"
 WHOLE_S, EXCERPT_S = 60.0, 30.0
 """Longer recordings show an excerpt of their waves: beats that cannot be told apart show nothing."""
 _SHADE = {"facecolor": "0.9", "edgecolor": "0.75", "hatch": "///", "linewidth": 0, "zorder": 0}
+_MARKS = {"cmap": CONFIDENCE_MAP, "vmin": 0.5, "vmax": 1.0, "edgecolor": "0.25", "linewidth": 0.5, "zorder": 3}
 _MARKERS = "o^sDv"
 _FLOOR_DB = -20.0
 
 
 def span_s(result: Result) -> tuple[float, float]:
     """From the start of the recording to the last thing that is known of it."""
+    start = clock.start_s(result)
     ends = [signal.time_s[-1] for face in result.faces for signal in face.signals.values() if signal.time_s.size]
     ends += [face.windows[-1].t1_s for face in result.faces if face.windows]
-    duration = result.video.get("duration_s") or 0.0
-    return 0.0, float(max([duration if np.isfinite(duration) else 0.0, *ends, 1.0]))
+    return start, float(max([start + clock.duration_s(result), *ends, start + 1.0]))
 
 
 def excerpt(face: FaceResult, span: tuple[float, float]) -> tuple[float, float]:
@@ -48,17 +49,19 @@ def waves(ax: Any, face: FaceResult, stretch: tuple[float, float], *, whole: boo
     time_s, signals = clock.waveforms(face)
     keep = (time_s >= stretch[0]) & (time_s <= stretch[1])
     ticks = {}
-    for name, colour, level in (("bvp", COLOURS[0], 0.0), ("resp", "#A65E00", -2.4)):
+    rows = (("bvp", "pulse", face.heart_rate, COLOURS[0], 0.0), ("resp", "breathing", face.resp_rate, "#A65E00", -2.4))
+    for name, said, rate, colour, level in rows:
         if name in signals and np.isfinite(signals[name][keep]).any():
+            colour = "0.6" if rate.value is None else colour
             ax.plot(time_s[keep], level + _scaled(signals[name][keep]), color=colour, lw=1.1, solid_joinstyle="round")
-            ticks[level] = {"bvp": "pulse", "resp": "breathing"}[name]
+            ticks[level] = f"{said}:\nnot trusted" if rate.value is None else said
     if not ticks:
         ax.text(0.5, 0.5, "no wave", transform=ax.transAxes, ha="center", va="center", color="0.4")
     ax.set_ylim(min(ticks, default=0.0) - 1.3, 1.3)
     ax.set_yticks(list(ticks), list(ticks.values()))
     ax.tick_params(axis="y", length=0)
     ax.set_xlim(*stretch)
-    times = "" if whole else f" from {words.clock(stretch[0])} to {words.clock(stretch[1])}, the surest stretch"
+    times = "" if whole else f" from {words.clock(stretch[0])} to {words.clock(stretch[1])}"
     ax.set_title(f"Waves of face {face.id}{times} (arbitrary units)")
     clock_axis([ax])
     for t0, t1 in clock.gaps(time_s[keep], signals["bvp"][keep]) if "bvp" in signals else []:
@@ -68,22 +71,15 @@ def waves(ax: Any, face: FaceResult, stretch: tuple[float, float], *, whole: boo
 def rates(ax: Any, faces: Sequence[FaceResult], quantity: str) -> Any:
     """Rate over time: a mark in the middle of each window, darker where it is surer; refused stretches are shaded."""
     low, high = HEART_RATE_BPM if quantity == "heart_rate" else RESP_RATE_PER_MIN
-    marks = ax.scatter([], [], c=[], cmap=CONFIDENCE_MAP, vmin=0.5, vmax=1.0)
+    marks = ax.scatter([], [], c=[], **_MARKS)
     shown = []
-    for face, marker in zip(faces, _MARKERS * len(faces), strict=False):
+    for face, marker in zip(faces, cycle(_MARKERS)):
         known = [w for w in face.windows if w.quantity == quantity and w.value is not None]
         if not known:
             continue
         x, y = np.array([_middle(w) for w in known]), np.array([w.value for w in known])
         shown.append(y)
-        style: dict[str, Any] = {
-            "cmap": CONFIDENCE_MAP,
-            "vmin": 0.5,
-            "vmax": 1.0,
-            "edgecolor": "0.25",
-            "linewidth": 0.5,
-        }
-        marks = ax.scatter(x, y, s=_size(len(known)), c=[w.confidence for w in known], marker=marker, **style, zorder=3)
+        marks = ax.scatter(x, y, s=_size(len(known)), c=[w.confidence for w in known], marker=marker, **_MARKS)
         if len(faces) > 1:
             ax.annotate(f"face {face.id}", (x[-1], y[-1]), (7, 0), textcoords="offset points", va="center", size=9)
     limits = (min(map(np.min, shown)), max(map(np.max, shown))) if shown else (low, high)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from itertools import cycle
 from pathlib import Path, PurePath
 from typing import Any
 
 from vitalcam.errors import UsageError
 from vitalcam.report import files, panels, words
-from vitalcam.types import Estimate, FaceResult, Result
+from vitalcam.types import Bytes, Estimate, FaceResult, Floats, Result
 
 FORMATS = ("png", "pdf", "svg")
 _STYLE = {
@@ -55,9 +56,11 @@ def write_figure(result: Result, path: Path) -> Path:
 
 
 def figure(result: Result) -> Any:
-    """A matplotlib figure of 1400 x 1000 pixels: the waves, the rates with their confidence, the spectrogram of the
-    pulse, a strip of what was refused and why, and a picture with the faces that were followed.
-    """  # noqa: D205
+    """A matplotlib figure of 1400 x 1000 pixels.
+
+    It shows the waves, the rates with their confidence, the spectrogram of the pulse, a strip of what was refused and
+    why, and a picture with the faces that were followed.
+    """
     import matplotlib
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -103,7 +106,7 @@ def _head(fig: Any, result: Result) -> None:
     _number(fig, 0.025, result.heart_rate, face)
     _number(fig, 0.43, result.resp_rate, face)
     if result.thumbnail is not None:
-        _picture(fig, result)
+        _picture(fig, result.thumbnail, result.thumbnail_boxes_px)
 
 
 def _about(result: Result) -> str:
@@ -136,25 +139,17 @@ def _number(fig: Any, x: float, estimate: Estimate, face: FaceResult | None) -> 
     fig.text(x, 0.85, f"{over_time}confidence {words.confidence(estimate.confidence)}", size=9.5, va="center")
 
 
-def _picture(fig: Any, result: Result) -> None:
+def _picture(fig: Any, picture: Bytes, boxes_px: Mapping[int, Floats]) -> None:
     from matplotlib.patches import Rectangle
 
-    picture = result.thumbnail
-    assert picture is not None
     ax = fig.add_axes((0.79, 0.84, 0.19, 0.145), anchor="NE")
     ax.imshow(picture, interpolation="lanczos")
     ax.set_axis_off()
-    for (face_id, box), colour in zip(_boxes(result.thumbnail_boxes_px), panels.COLOURS * 9, strict=False):
+    for (face_id, box), colour in zip(sorted(boxes_px.items()), cycle(panels.COLOURS)):
         x0, y0, x1, y1 = map(float, box)
         ax.add_patch(Rectangle((x0 - 0.5, y0 - 0.5), x1 - x0, y1 - y0, fill=False, lw=2, edgecolor=colour))
-        ax.text(
-            x0, y0, f" {face_id} ", size=8.5, color="white", va="bottom", ha="left", clip_on=True,
-            bbox={"facecolor": colour, "edgecolor": "none", "pad": 1},
-        )  # fmt: skip
-
-
-def _boxes(boxes: Mapping[int, Any]) -> Sequence[tuple[int, Any]]:
-    return sorted(boxes.items())
+        label = {"facecolor": colour, "edgecolor": "none", "pad": 1}
+        ax.text(x0, y0, f" {face_id} ", size=8.5, color="white", va="bottom", ha="left", clip_on=True, bbox=label)
 
 
 def _nothing(fig: Any, estimate: Estimate) -> None:

@@ -19,16 +19,15 @@ class Line:
 
     Attributes:
         face: its id; empty where there is none.
-        heart_rate, spread, confidence, breathing: empty where there is no value.
-        reason: why there is no heart rate, or no breathing beside a heart rate.
+        heart_rate: with its range over time, or why there is none.
+        confidence: of the heart rate; empty where there is none.
+        breathing: rate, or why there is none.
     """
 
     face: str = ""
     heart_rate: str = ""
-    spread: str = ""
     confidence: str = ""
     breathing: str = ""
-    reason: str = ""
 
 
 def measured(result: Result) -> bool:
@@ -39,7 +38,7 @@ def measured(result: Result) -> bool:
 def lines(result: Result) -> tuple[Line, ...]:
     """A line of the table for each face; one that gives the reason if there was none."""
     if not result.faces:
-        return (Line(reason=words.estimate(result.heart_rate)),)
+        return (Line(heart_rate=words.estimate(result.heart_rate, advice=False)),)
     return tuple(_line(face) for face in result.faces)
 
 
@@ -62,28 +61,25 @@ def table(rows: Iterable[tuple[str, Sequence[Line]]]) -> Any:
     from rich.text import Text
 
     drawn = Table(box=SIMPLE_HEAD, pad_edge=False)
-    for heading in ("source", "face", "heart rate", "range", "confidence", "breathing", "why not"):
-        drawn.add_column(heading, overflow="fold", no_wrap=heading in ("face", "heart rate", "confidence"))
+    drawn.add_column("source", overflow="fold")
+    for heading in ("face", "heart rate", "confidence", "breathing"):
+        drawn.add_column(heading, no_wrap=heading in ("face", "confidence"))
     for source, entries in rows:
         for line in entries:
-            cells = (source, line.face, line.heart_rate, line.spread, line.confidence, line.breathing, line.reason)
+            cells = (source, line.face, line.heart_rate, line.confidence, line.breathing)
             drawn.add_row(*map(Text, cells))  # Text: a name in brackets is no markup
             source = ""
     return drawn
 
 
 def _line(face: FaceResult) -> Line:
-    heart, breath = face.heart_rate, face.resp_rate
-    refused = next((e for e in (heart, breath) if e.value is None), None)
-    known = heart.value is not None
-    name = "breathing: " if refused is breath else ""
+    heart = face.heart_rate
+    spread = words.spread(heart)
     return Line(
         face=str(face.id),
-        heart_rate=words.estimate(heart) if known else "",
-        spread=words.spread(heart),
-        confidence=words.confidence(heart.confidence) if known else "",
-        breathing=words.estimate(breath) if breath.value is not None else "",
-        reason=name + words.estimate(refused, advice=refused is heart) if refused else "",
+        heart_rate=words.estimate(heart, advice=False) + (f" ({spread})" if spread else ""),
+        confidence=words.confidence(heart.confidence) if heart.value is not None else "",
+        breathing=words.estimate(face.resp_rate, advice=False),
     )
 
 
