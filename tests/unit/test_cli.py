@@ -270,6 +270,8 @@ def test_help_and_version_import_nothing_heavy() -> None:
 
 
 def test_a_camera_is_measured_for_as_long_as_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    import vitalcam.pipeline  # noqa: F401  (before the patch, which it would keep)
+
     picture = np.zeros((48, 64, 3), np.uint8)
     endless = Video("camera 0", 64, 48, 30, math.nan, lambda: (Frame(picture, i / 30, i) for i in itertools.count()))
     monkeypatch.setattr("vitalcam.video.read.open_video", lambda source, fps_hz: endless)
