@@ -32,7 +32,7 @@ def released(module, variant, meta, file, **options):
 
 def load(model, state, layouts):
     """Give the model the tensors of a released file, in the first of the layouts that names them all."""
-    for layout in layouts:
+    for _, layout in layouts:
         names = {key: released_key(key, layout) for key in model.state_dict()}
         if set(names.values()) == set(state):
             model.load_state_dict({key: state[name] for key, name in names.items()})

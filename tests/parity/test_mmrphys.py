@@ -43,7 +43,7 @@ def test_released_weights_give_the_released_waves(name, variant, parameters, opt
 def test_seeded_weights_give_the_released_waves(name, variant, parameters):
     meta, expected = fixture(name)
     keys = [(key, shape) for key, shape in meta["keys"] if not key.startswith("rBP_head.")]
-    model = fill(mmrphys.build(variant, attention="none"), mmrphys.released_layouts(variant)[0], keys)
+    model = fill(mmrphys.build(variant, attention="none"), mmrphys.released_layouts(variant)[0][1], keys)
     assert n_numbers(model) == parameters
     x = seeded_input(meta["shapes"][0])  # its last frame is no copy of the one before, so differences are taken here
     with torch.inference_mode():

@@ -89,18 +89,23 @@ def _spec(channels: Mapping[str, int], size_px: int, frames: int) -> ModelSpec:
     )
 
 
-def released_layouts(variant: str) -> list[dict[str, str]]:
-    """Beginnings of our names of the tensors and of the authors', as their two repositories split the layers."""
+RELEASED_OPTIONS: tuple[dict[str, Any], ...] = ({}, {"attention": "none"})
+
+
+def released_layouts(variant: str) -> list[tuple[dict[str, Any], dict[str, str]]]:
+    """How the authors' two repositories, which split the layers differently, name the tensors.
+
+    Returns:
+        What `build` has to be told, and beginnings of our names and of theirs.
+    """
     table = _TABLES[VARIANTS[variant].size_px]
     extractor, head = "rppg_feature_extractor.FeatureExtractor", "rppg_head"
     final = [f"{head}.final_layer.{i}" for i in (0, 1)]
     splits = (((0, 1, 2, 4, 5, 6), (0, 1, 2)), ((0, 1, 2, 4), (0, 1, 3, 4, 5)))
-    return [
-        released_keys(
-            "bvp", table, [f"{extractor}.{i}" for i in ours] + [f"{head}.conv_block.{i}" for i in theirs] + final, head
-        )
-        for ours, theirs in splits
-    ]
+    places = (
+        [f"{extractor}.{i}" for i in early] + [f"{head}.conv_block.{i}" for i in late] + final for early, late in splits
+    )
+    return [({}, released_keys("bvp", table, place, head)) for place in places]
 
 
 VARIANTS = {variant: _spec(*row) for variant, row in _ROWS.items()}

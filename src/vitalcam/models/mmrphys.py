@@ -116,7 +116,10 @@ _ROWS = {
     for size_px in (72, 36, 9)
     for sees in _VIEWS
     for suffix, tasks in _TASKS.items()
+    if sees != "rgbt_none" or len(tasks) > 1  # one branch without fusion is a row of one camera
 }
+RELEASED_OPTIONS: tuple[dict[str, Any], ...] = ({}, {"attention": "none"})
+RELEASED_UNUSED = "rBP_head."  # a head for blood pressure in the files of no and late fusion
 
 
 def build(variant: str = "", **options: Any) -> BranchNetwork:
@@ -169,22 +172,26 @@ def _spec(row: Row) -> ModelSpec:
     )
 
 
-def released_layouts(variant: str) -> list[dict[str, str]]:
-    """Beginnings of our names of the tensors and of the authors': today's, and those of November 2024 (BVP only)."""
+def released_layouts(variant: str) -> list[tuple[dict[str, Any], dict[str, str]]]:
+    """How the authors' files name the tensors: today, and where BVP is all there is, as of November 2024.
+
+    Returns:
+        What `build` has to be told, and beginnings of our names and of theirs.
+    """
     row = _ROWS[variant]
-    late = ("rgb_", "thermal_") if row.sees == "rgbt_late" else ("",)
-    layouts = [{}] if row.tasks == ("resp",) else [_bvp_keys(row, late, (0, 1, 3), (0, 1, 2))]
+    cameras = ("rgb_", "thermal_") if row.sees == "rgbt_late" else ("",)
+    keys: dict[str, str] = {}
+    if "bvp" in row.tasks:
+        keys |= _bvp_keys(row, cameras, (0, 1, 3), (0, 1, 2))
     if "resp" in row.tasks:
-        return [keys | _resp_keys(row, late) for keys in layouts]
-    return layouts if row.sees == "rgbt_late" else [*layouts, _bvp_keys(row, late, (0, 1, 3, 4, 5), (1,))]
+        keys |= _branch_keys(row, "resp", cameras, ("rBr_head", "conv_block"), ((0, 1, 2), (0, 1, 2, 4), (0,)))
+    if row.tasks != ("bvp",) or row.size_px != 72 or len(cameras) > 1:
+        return [({}, keys)]
+    return [({}, keys), ({"first_pad": 1}, _bvp_keys(row, cameras, (0, 1, 3, 4, 5), (1,)))]
 
 
 def _bvp_keys(row: Row, cameras: tuple[str, ...], first: tuple[int, ...], then: tuple[int, ...]) -> dict[str, str]:
     return _branch_keys(row, "bvp", cameras, ("rppg_head", "conv_layer"), (first, then, (0, 1)))
-
-
-def _resp_keys(row: Row, cameras: tuple[str, ...]) -> dict[str, str]:
-    return _branch_keys(row, "resp", cameras, ("rBr_head", "conv_block"), ((0, 1, 2), (0, 1, 2, 4), (0,)))
 
 
 def _branch_keys(
