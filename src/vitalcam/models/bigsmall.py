@@ -41,7 +41,7 @@ _MMR = dataclasses.replace(SPEC, size_px=72, parameters=1_477_262)
 VARIANTS = {
     "toolbox": SPEC,
     "mmr": _MMR,
-    "mmr_rgbt": dataclasses.replace(_MMR, channels={"rgb": 3, "thermal": 1}, parameters=1_476_684),
+    "mmr_rgbt": dataclasses.replace(_MMR, channels={"rgb": 3, "thermal": 1}, parameters=1_476_682),
 }
 """mmr_rgbt: the sharp picture is thermal, the tiny one in colour."""
 
