@@ -32,10 +32,10 @@ class _Commands(click.Group):
         try:
             return super().invoke(ctx)
         except KeyboardInterrupt:
-            click.echo("vitalcam: interrupted", err=True)
+            _tell("interrupted")
             ctx.exit(130)
         except VitalcamError as error:
-            click.echo(f"vitalcam: {error}", err=True)
+            _tell(str(error))
             ctx.exit(2 if isinstance(error, UsageError) else 1)
 
 
@@ -139,7 +139,7 @@ def demo(ctx: click.Context, out: Path, heart_rate: float, seconds: float) -> No
     report.write_figure(result, path)
     click.echo(report.summary(result))
     click.echo(f"  painted with {heart_rate:.1f} beats/min and 15.0 breaths/min")
-    click.echo(f"vitalcam: wrote {path}", err=True)
+    _tell(f"wrote {path}")
     ctx.exit(0 if terminal.measured(result) else 3)
 
 
@@ -183,7 +183,7 @@ def _measure(asked: _Asked) -> int:
             _report_one(asked, outcome, len(tasks))
     except KeyboardInterrupt:
         hint = "; go on with --resume" if asked.out else ""
-        click.echo(f"vitalcam: interrupted with {len(outcomes)} of {len(tasks)} inputs done{hint}", err=True)
+        _tell(f"interrupted with {len(outcomes)} of {len(tasks)} inputs done{hint}")
         return 130
     finally:
         outcomes.sort(key=lambda outcome: inputs.index(outcome.task.source))
@@ -278,7 +278,7 @@ def _outcomes(asked: _Asked, tasks: list[Task], manifest: Manifest | None) -> It
 
 def _report_one(asked: _Asked, outcome: Outcome, count: int) -> None:
     if outcome.error:
-        click.echo(f"vitalcam: {outcome.error}", err=True)
+        _tell(outcome.error)
     if asked.json == "-":
         click.echo(_indented(outcome.document) if count == 1 else outcome.document)
     if outcome.error or outcome.done_before or count > 1:
@@ -323,7 +323,14 @@ def _indented(document: str) -> str:
 
 def _say(asked: _Asked, note: str) -> None:
     if not asked.quiet:
-        click.echo(f"vitalcam: {note}", err=True)
+        _tell(note)
+
+
+def _tell(message: str) -> None:
+    """A line on stderr. Not by click, which would write through a progress bar rather than above it."""
+    import sys
+
+    sys.stderr.write(f"vitalcam: {message}\n")
 
 
 def _stdout() -> Any:
@@ -354,7 +361,7 @@ def _progress(*, quiet: bool, files: int = 1) -> Iterator[Progress | None]:
         TimeElapsedColumn(),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+    with Progress(*columns, console=Console(stderr=True), transient=True, redirect_stdout=False) as bar:
         task = bar.add_task("", total=None, all="?")
 
         def tick(done: float, total: float) -> None:

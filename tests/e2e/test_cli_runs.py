@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -156,3 +157,22 @@ def test_version(tmp_path: Path) -> None:
     from vitalcam import __version__
 
     assert vitalcam("--version", cwd=tmp_path).stdout.strip() == f"vitalcam {__version__}"
+
+
+@pytest.mark.skipif(os.name == "nt", reason="needs a pseudo terminal")
+def test_with_a_progress_bar_stdout_still_holds_nothing_but_json(clips: Path) -> None:
+    import pty
+
+    ours, theirs = pty.openpty()
+    words = [*COMMAND, "measure", "still.mp4", "missing.mp4", "bad/tiny.mp4", "--json"]
+    with subprocess.Popen(words, cwd=clips, stdout=subprocess.PIPE, stderr=theirs, text=True) as running:
+        os.close(theirs)
+        shown = b""
+        with contextlib.suppress(OSError):  # how Linux says that the other end was closed
+            while piece := os.read(ours, 10_000):
+                shown += piece
+        out, _ = running.communicate(timeout=120)
+    os.close(ours)
+    assert [json.loads(line)["source"] for line in out.splitlines()] == ["still.mp4", "missing.mp4", "bad/tiny.mp4"]
+    assert "of 3 files" in shown.decode()
+    assert "vitalcam: missing.mp4: no such file" in shown.decode()
