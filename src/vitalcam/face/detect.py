@@ -36,7 +36,7 @@ _SAME_FACE_IOU = 0.3
 _SMALLEST_TILE_PX = 300.0  # the wide net is sure of faces down to 1/13 of its picture: 24 px
 _TILE_OVERLAP = 0.25
 _SURE = 0.8  # score of the close-up net above which no other rolls are tried
-_BELIEVED = 0.7  # mean score of both nets from which on a new face is believed
+_BELIEVED, _BOTH_BELIEVED = 0.7, 0.73  # least score of the close-up net and least mean of both for a new face
 _NOSE_BEFORE_EARS = 1.5  # how far the tip of the nose is before the line of the ears, in half distances of the ears
 
 
@@ -133,7 +133,9 @@ def _confirmed(frame: Frame, seen: Detection) -> Detection | None:
         best = max([*there[:1], *([best] if best else [])], key=lambda d: d.score, default=None)
         if best and best.score >= _SURE:
             break
-    return best if best and (best.score + seen.score) / 2 >= _BELIEVED else None
+    if best and best.score >= _BELIEVED and (best.score + seen.score) / 2 >= _BOTH_BELIEVED:
+        return best
+    return None
 
 
 def _look(kind: Kind, frame: Frame, look: Look) -> list[Detection]:

@@ -25,7 +25,7 @@ HELD_S = 0.5
 
 _STILL_S = 0.4  # between looks at a face that rests; shorter than HELD_S so that there is a second try
 _QUICK_S = 0.12  # between looks at one that moves, that is hard to see, or that is new
-_WEAK_SCORE = 0.7
+_WEAK_SCORE = 0.7  # too little to believe in a new face, and a reason to look again soon at a known one
 _SAME_PLACE = 0.05  # of the side: less than this is not a move
 _SAME_SIZE = 0.08
 _INSIDE = 0.6  # share of the box that must be inside of the frame
@@ -70,6 +70,8 @@ class _Track:
 
     def distance(self, found: Detection, now_s: float) -> float:
         """How unlike the expected a detection is, in sides of the face; infinite where it cannot be the same face."""
+        if not self.id and found.score < _WEAK_SCORE:
+            return math.inf
         expected = self.expected_px(now_s)
         centre = (expected[:2] + expected[2:]) / 2
         side = max(self.seen.side_px, found.side_px)
