@@ -1,0 +1,207 @@
+"""What a training is: its settings, where its batches come from, and the weights that come out of it."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+import torch
+from safetensors import SafetensorError, safe_open
+from torch import Tensor, nn
+
+from vitalcam import checkpoints, config, losses, registry
+from vitalcam.data import Clips
+from vitalcam.errors import ConfigError, UnknownName, UsageError, WeightsError
+from vitalcam.types import ModelSpec
+
+Batch = tuple[Tensor, Mapping[str, Tensor]]
+"""Pictures (B, C, T, H, W) and true waveforms (B, T) each."""
+
+
+@dataclass(frozen=True)
+class Training:
+    """How a network is trained; the defaults are those of FactorizePhys.
+
+    Attributes:
+        model, variant, options: what ``build`` of a module of `vitalcam.models` is called with.
+        loss: a name of `vitalcam.losses`.
+        own_term: weight of the network's own term, the error of its factorization.
+        epochs: passes over the data.
+        batch: clips in a batch, over all processes.
+        accumulate: batches to a step of the optimiser.
+        optimiser, lr, weight_decay: as torch has them.
+        schedule: "onecycle" (up for 30 % of the steps, then down to a 250 000th) or "constant".
+        bf16: compute in bfloat16 where that is safe; norms, factorization and loss stay in float32.
+        seed: of the weights, the order of the clips and the dropout.
+        target: "wave", or "change" for its change from sample to sample.
+        start: file of weights to start from: our own, or the authors' (`vitalcam.checkpoints`).
+
+    Raises:
+        ConfigError: a value is out of its range.
+        UnknownName: there is no such model, variant or loss.
+    """
+
+    model: str
+    variant: str = ""
+    options: Mapping[str, Any] = field(default_factory=dict)
+    loss: str = "neg_pearson"
+    own_term: float = 0.0
+    epochs: int = 10
+    batch: int = 4
+    accumulate: int = 1
+    optimiser: Literal["adam", "adamw"] = "adam"
+    lr: float = 1e-3
+    weight_decay: float = 0.0
+    schedule: Literal["onecycle", "constant"] = "onecycle"
+    bf16: bool = False
+    seed: int = 100
+    target: Literal["wave", "change"] = "wave"
+    start: str = ""
+
+    def __post_init__(self) -> None:
+        for name in ("epochs", "batch", "accumulate"):
+            if getattr(self, name) < 1:
+                raise ConfigError(f"{name} is {getattr(self, name)}; it must be 1 or more")
+        if not (self.lr > 0 and math.isfinite(self.lr)):
+            raise ConfigError(f"lr is {self.lr}; it must be more than 0")
+        losses.find(self.loss)
+        _ = self.spec
+
+    @property
+    def spec(self) -> ModelSpec:
+        """Card of the network."""
+        module = registry.find("models", self.model)
+        if self.variant and self.variant not in module.VARIANTS:
+            raise UnknownName(f"variant of {self.model}", self.variant, module.VARIANTS)
+        spec: ModelSpec = module.VARIANTS[self.variant] if self.variant else module.SPEC
+        return spec
+
+    def network(self) -> nn.Module:
+        """The network, its weights as the seed has them or as ``start`` does."""
+        torch.manual_seed(self.seed)
+        network: nn.Module = registry.find("models", self.model).build(self.variant, **self.options)
+        if self.start:
+            self._begin_with(network, Path(self.start))
+        return network
+
+    def _begin_with(self, network: nn.Module, path: Path) -> None:
+        tensors: Mapping[str, Tensor] = checkpoints.read(path)
+        if tensors.keys() != network.state_dict().keys():  # then its names are perhaps the authors'
+            found = checkpoints.load(path, model=self.model, variant=self.variant, fs_hz=self.spec.fs_hz)
+            tensors = found.model.state_dict()
+        _fill(network, tensors, path)
+
+
+class Batches(Protocol):
+    """Where training takes its batches from: clips on disk, or a generator of synthetic people."""
+
+    steps: int
+    """Batches in an epoch."""
+
+    def epoch(self, number: int, start: int) -> Iterator[Batch]:
+        """The batches of an epoch (from 1), from number ``start`` on: the same whenever it is asked."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """Which process this is, of how many."""
+
+    rank: int = 0
+    world: int = 1
+    local: int = 0
+
+    @classmethod
+    def here(cls) -> Place:
+        """What ``torchrun`` says."""
+        return cls(*(int(os.environ.get(key, default)) for key, default in _PLACE))
+
+
+_PLACE = (("RANK", 0), ("WORLD_SIZE", 1), ("LOCAL_RANK", 0))
+
+
+class ClipBatches:
+    """Clips in another order each epoch; of each batch, every process takes its share.
+
+    Args:
+        clips: the data.
+        batch: clips in a batch over all processes; the clips left over at the end of an epoch wait for the next.
+        seed: of the order; None for the order in which they are.
+        workers: processes that read ahead.
+
+    Raises:
+        UsageError: there are fewer clips than a batch needs, or a batch cannot be shared evenly.
+    """
+
+    def __init__(self, clips: Clips, batch: int, *, seed: int | None, workers: int = 0) -> None:
+        self.clips, self.batch, self.seed, self.workers = clips, batch, seed, workers
+        self.place = Place.here()
+        self.steps = len(clips) // batch
+        if not self.steps:
+            raise UsageError(f"{len(clips)} clips do not make a batch of {batch}; give more data or a smaller batch")
+        if batch % self.place.world:
+            raise UsageError(f"a batch of {batch} cannot be shared by {self.place.world} processes; give a multiple")
+
+    def epoch(self, number: int, start: int = 0) -> Iterator[Batch]:
+        """See `Batches`."""
+        order = torch.arange(len(self.clips))
+        if self.seed is not None:
+            order = torch.randperm(len(order), generator=torch.Generator().manual_seed(self.seed * 1_000_003 + number))
+        batches = order[: self.steps * self.batch].reshape(self.steps, self.batch)
+        mine = batches[start:, self.place.rank :: self.place.world].tolist()
+        loader: Any = torch.utils.data.DataLoader(
+            self.clips,  # type: ignore[arg-type]
+            batch_sampler=mine,
+            num_workers=self.workers,
+            pin_memory=torch.cuda.is_available(),
+            generator=torch.Generator(),  # else it would draw from the one that dropout draws from
+        )
+        yield from loader
+
+
+def load_weights(network: nn.Module, path: Path) -> None:
+    """Read weights into a network of the same layout.
+
+    Raises:
+        WeightsError: the file cannot be read, or its tensors are not the network's.
+    """
+    _fill(network, checkpoints.read(path), path)
+
+
+def _fill(network: nn.Module, tensors: Mapping[str, Tensor], path: Path) -> None:
+    own, given = _shapes(network.state_dict()), _shapes(tensors)
+    wrong = sorted(name for name in own.keys() | given.keys() if own.get(name) != given.get(name))
+    if wrong:
+        name = wrong[0]
+        raise WeightsError(
+            f"{path}: does not fit this network in {len(wrong)} tensors, the first is {name!r}: the network has "
+            f"{own.get(name, 'none')}, the file {given.get(name, 'none')}; name the model and options it was made for"
+        )
+    network.load_state_dict(tensors)
+
+
+def _shapes(tensors: Mapping[str, Tensor]) -> dict[str, tuple[int, ...]]:
+    return {name: tuple(tensor.shape) for name, tensor in tensors.items()}
+
+
+def trained(path: Path) -> tuple[Training, nn.Module]:
+    """A network that `train` wrote, ready to measure, and how it was trained.
+
+    Raises:
+        WeightsError: the file was not written by `train`, or is damaged.
+    """
+    try:
+        with safe_open(path, framework="pt") as file:
+            about = json.loads((file.metadata() or {})["vitalcam"])
+    except (OSError, SafetensorError, KeyError, ValueError):
+        raise WeightsError(
+            f"{path}: holds no training of vitalcam; give last.safetensors or best.safetensors"
+        ) from None
+    training = config.build(Training, {**about["training"], "start": ""})
+    network = training.network().eval()
+    load_weights(network, path)
+    return training, network
