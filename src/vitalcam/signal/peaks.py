@@ -25,6 +25,8 @@ TIME_CYCLES = (0.15, 0.5, 3.0, 4.0)
 """Corners of the filter that they are timed with: three harmonics, and variation from beat to beat."""
 PER_BEAT = 32
 """Samples per beat on the stretched axis."""
+MIN_LIKENESS = 0.7
+"""A beat whose correlation with the mean beat is lower is not believed."""
 MIN_BEATS = 3.0
 """A stretch shorter than this many beats is not searched."""
 
@@ -74,10 +76,12 @@ def timing_noise_ms(bvp: ArrayLike, beat_times_s: ArrayLike, *, fs_hz: float) ->
         own = times[(times >= start / fs_hz) & (times <= (stop - 1) / fs_hz)] - start / fs_hz
         if own.size < 8:
             continue
-        phase = np.interp(np.arange(stop - start) / fs_hz, own, np.arange(own.size), left=np.nan, right=np.nan)
-        known = np.isfinite(phase)
-        segments = _segments(*_stretch(bvp[start:stop][known], phase[known], TIME_CYCLES), np.arange(1.0, own.size - 1))
         period_s = float(np.median(np.diff(own)))
+        # A dropped beat leaves a step of two cycles.
+        cycle = np.concatenate([[0.0], np.cumsum(np.maximum(np.round(np.diff(own) / period_s), 1))])
+        phase = np.interp(np.arange(stop - start) / fs_hz, own, cycle, left=np.nan, right=np.nan)
+        known = np.isfinite(phase)
+        segments = _segments(*_stretch(bvp[start:stop][known], phase[known], TIME_CYCLES), cycle[1:-1])
         squares += segments.shape[0] * _rmssd_of_noise(segments) ** 2 * period_s**2
         count += segments.shape[0]
     return 1000 * float(np.sqrt(squares / count)) if count else float("nan")
@@ -112,7 +116,7 @@ def rate_track(
     return np.asarray(np.interp(np.arange(bvp.size), starts + (n - 1) / 2, freq[path]))
 
 
-def ibi(beat_times_s: ArrayLike, *, tolerance: float = 0.3, neighbours: int = 5) -> tuple[Array, Array]:
+def ibi(beat_times_s: ArrayLike, *, tolerance: float = 0.25, neighbours: int = 5) -> tuple[Array, Array]:
     """Intervals between beats; those that cannot be a heart's are NaN. None is invented or mended.
 
     Args:
@@ -197,13 +201,22 @@ def _upward_crossings(wave: Array, cycle: Array) -> Array:
 
 
 def _align(wave: Array, cycle: Array, found: Array, rounds: int = 3) -> Array:
-    """Move beats (N,) cycles to where the mean beat fits best, 0.3 cycles at most."""
+    """Move beats (N,) cycles to where the mean beat fits best, by 0.3 at most; drop those that do not look like it."""
     at = found
     for _ in range(rounds if found.size >= 2 else 0):
         segments = _segments(wave, cycle, at)
         size, slope, _, _ = _fit(segments)[1] @ segments.T
         at = np.clip(at - np.clip(slope / np.maximum(size, 0.2), -0.15, 0.15), found - 0.3, found + 0.3)
-    return np.asarray(at[np.diff(at, prepend=-np.inf) > 0.3])
+    at = at[np.diff(at, prepend=-np.inf) > 0.3]
+    return np.asarray(at[_likeness(_segments(wave, cycle, at)) >= MIN_LIKENESS]) if at.size >= 5 else at
+
+
+def _likeness(segments: Array) -> Array:
+    """Weighted correlation (N,) of segments (N, L) with their median."""
+    both = np.vstack([segments, np.median(segments, axis=0)])
+    both = (both - (both @ _WEIGHT / _WEIGHT.sum())[:, None]) * np.sqrt(_WEIGHT)
+    size = np.linalg.norm(both, axis=1)
+    return np.asarray(both[:-1] @ both[-1] / np.maximum(size[:-1] * size[-1], 1e-30))
 
 
 def _segments(wave: Array, cycle: Array, at: Array) -> Array:

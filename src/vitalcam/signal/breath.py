@@ -1,0 +1,176 @@
+"""Breathing from what it does to the pulse and to the head; answered only where independent sources agree.
+
+Breathing modulates the pulse wave in its amplitude, its baseline and its rate (Charlton et al. 2018, IEEE Rev. Biomed.
+Eng. 11), and moves the head a little. Each source is weak and has its own noise, which is mostly slow. So each is
+whitened, and the frequency is taken at which all of them together leave least unexplained.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from vitalcam.signal import peaks, spectrum
+from vitalcam.signal.filter import bandpass
+from vitalcam.types import Reason
+
+Array = NDArray[np.float64]
+
+LOW_HZ, HIGH_HZ = 5 / 60, 36 / 60
+"""Breathing rates that are looked for."""
+MIN_DURATION_S = 20.0
+MIN_SHARE = 2.5
+"""Log-likelihood ratio from which a source counts as one that agrees."""
+MARGIN = 2.0
+"""Lead over the best frequency elsewhere."""
+
+
+@dataclass(frozen=True)
+class Breath:
+    """What the sources say together.
+
+    Attributes:
+        rate_hz: breathing rate, or None.
+        confidence: 0..1, 0.5 at the threshold; it grows with the evidence but is not a calibrated probability.
+        reason: why there is no rate.
+        wave: (T,) the strongest source around the rate, of unit deviation; its sign is not known. NaN without a rate.
+        evidence: log-likelihood ratio of each source at the best frequency.
+    """
+
+    rate_hz: float | None
+    confidence: float
+    reason: Reason | None
+    wave: Array
+    evidence: Mapping[str, float]
+
+
+def from_pulse(bvp: ArrayLike, beat_times_s: ArrayLike, colour: ArrayLike, *, fs_hz: float) -> dict[str, Array]:
+    """The three modulations of the pulse as waves on its clock.
+
+    Amplitude and rate are sampled once a beat: breathing faster than half the heart rate appears in them at a wrong,
+    lower rate.
+
+    Args:
+        bvp: (T,) pulse wave, finite.
+        beat_times_s: (N,) s after the first sample, as from `peaks.beats`.
+        colour: (T,) unfiltered colour of the skin, e.g. green; it carries the baseline.
+        fs_hz: sampling rate.
+
+    Returns:
+        "baseline" and, with at least eight beats, "amplitude" and "rate"; each (T,) in the breathing band, arbitrary
+        unit. A source that is not finite is left out.
+    """
+    bvp, times = np.asarray(bvp, dtype=float), np.asarray(beat_times_s, dtype=float)
+    clock = np.arange(bvp.size) / fs_hz
+    found = {"baseline": np.asarray(colour, dtype=float)}
+    if times.size >= 8:
+        found["amplitude"] = np.interp(clock, times, _heights(bvp, times, fs_hz))
+        end, interval = peaks.ibi(times)
+        known = np.isfinite(interval)
+        if known.sum() >= 8:
+            found["rate"] = np.interp(clock, (end - interval / 2)[known], interval[known])
+    return {name: bandpass(x, LOW_HZ, HIGH_HZ, fs_hz=fs_hz) for name, x in found.items() if np.isfinite(x).all()}
+
+
+def from_motion(position: ArrayLike, *, fs_hz: float) -> dict[str, Array]:
+    """The head's sway along the direction in which it moves most within the breathing band.
+
+    Args:
+        position: (T, 2) of the head, any unit.
+        fs_hz: sampling rate.
+
+    Returns:
+        "motion": (T,), unit of position; empty if position is not finite.
+    """
+    position = np.asarray(position, dtype=float)
+    if not np.isfinite(position).all():
+        return {}
+    moved = bandpass(position.T, LOW_HZ, HIGH_HZ, fs_hz=fs_hz)
+    _, vectors = np.linalg.eigh(moved @ moved.T)
+    return {"motion": np.asarray(vectors[:, -1] @ moved)}
+
+
+def fuse(sources: Mapping[str, ArrayLike], *, fs_hz: float) -> Breath:
+    """The breathing rate on which the sources agree, or the reason why there is none.
+
+    For each source and frequency the log-likelihood ratio of "a sine of that frequency in white noise" to "white
+    noise" is -n/2 log(1 - share), with n degrees of freedom in the band and the share of the power near the
+    frequency, after the source's own slope over frequency is divided out. Ratios of independent sources add. A rate
+    is given if their sum is large, leads any other frequency, and at least two sources carry it.
+
+    Args:
+        sources: waves (T,) by name, on one clock; one that does not vary is left out.
+        fs_hz: sampling rate.
+    """
+    waves = {name: np.asarray(x, dtype=float) for name, x in sources.items()}
+    waves = {name: x for name, x in waves.items() if np.isfinite(x).all() and x.std() > 0}
+    n = max((np.asarray(x).size for x in sources.values()), default=0)
+    nothing = np.full(n, np.nan)
+    if n / fs_hz < MIN_DURATION_S:
+        return Breath(None, 0.0, "too_short", nothing, {})
+    if len(waves) < 2:
+        return Breath(None, 0.0, "no_breath", nothing, {})
+    freq, ratios = _ratios(np.stack(list(waves.values())), fs_hz)
+    total = ratios.sum(axis=0)
+    best_hz, height = (float(v) for v in spectrum.peak(freq, total))
+    if not np.isfinite(best_hz):
+        return Breath(None, 0.0, "no_breath", nothing, {})
+    at = int(np.argmin(np.abs(freq - best_hz)))
+    evidence = {name: float(ratio) for name, ratio in zip(waves, ratios[:, at], strict=True)}
+    elsewhere = total[np.abs(freq - best_hz) > 3 * fs_hz / n]
+    needed = min_evidence(len(waves), n / fs_hz)
+    reason = _refusal(height, needed, float(elsewhere.max(initial=0.0)), evidence)
+    confidence = height / (height + needed)
+    if reason:
+        return Breath(None, min(confidence, 0.49), reason, nothing, evidence)
+    strongest = waves[max(evidence, key=lambda name: evidence[name])]
+    wave = bandpass(strongest, max(0.6 * best_hz, LOW_HZ), 1.5 * best_hz, fs_hz=fs_hz)
+    return Breath(best_hz, confidence, None, wave / wave.std(), evidence)
+
+
+def min_evidence(n_sources: int, duration_s: float) -> float:
+    """Sum of log-likelihood ratios from which a rate is given.
+
+    The 95th to 98th percentile of what slow noise without breathing gives, fitted over 3 and 4 sources and 20 to 60 s;
+    tests/unit/test_breath.py counts the false answers.
+    """
+    return 6.5 + 2.5 * n_sources + 1.5 * max(0.0, float(np.log2(duration_s / 30)))
+
+
+def _refusal(height: float, needed: float, elsewhere: float, evidence: Mapping[str, float]) -> Reason | None:
+    if height < needed:
+        return "no_breath"
+    carried_by = sum(value >= MIN_SHARE for value in evidence.values())
+    return "disagreement" if carried_by < 2 or height < elsewhere + MARGIN else None
+
+
+def _ratios(waves: Array, fs_hz: float) -> tuple[Array, Array]:
+    """Frequencies (F,) and log-likelihood ratios (K, F) of waves (K, T)."""
+    duration_s = waves.shape[-1] / fs_hz
+    freq, power = spectrum.power(waves, fs_hz=fs_hz, low_hz=LOW_HZ, high_hz=HIGH_HZ, grid_bpm=0.25)
+    white = power / _slope(freq, power)
+    half = max(1, round(1 / duration_s / (freq[1] - freq[0])))
+    near = np.apply_along_axis(np.convolve, -1, white, np.ones(2 * half + 1), mode="same")
+    share = np.clip(near / white.sum(axis=-1, keepdims=True), 0, 1 - 1e-9)
+    freedom = 2 * (HIGH_HZ - LOW_HZ) * duration_s / 1.5
+    return freq, np.asarray(-freedom / 2 * np.log(1 - share))
+
+
+def _slope(freq: Array, power: Array) -> Array:
+    """(K, F) the power law that fits each spectrum best, no flatter than white and no steeper than 1 / f^2."""
+    x = np.log(freq) - np.log(freq).mean()
+    y = np.log(power + 1e-12 * power.max(axis=-1, keepdims=True) + 1e-300)
+    exponent = np.clip(y @ x / (x @ x), -2, 0)
+    return np.asarray(np.exp(exponent[:, None] * x))
+
+
+def _heights(bvp: Array, beat_times_s: Array, fs_hz: float) -> Array:
+    """Range of the wave from half a beat before to half a beat after each beat (N,)."""
+    period = float(np.median(np.diff(beat_times_s)))
+    half = np.linspace(-0.5, 0.5, 33) * period
+    wave = bandpass(bvp, 0.5 / period, min(4 / period, 0.45 * fs_hz / 1.3), fs_hz=fs_hz)
+    around = np.interp(beat_times_s[:, None] + half, np.arange(bvp.size) / fs_hz, wave)
+    return np.asarray(np.ptp(around, axis=1))
