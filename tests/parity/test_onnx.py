@@ -7,7 +7,7 @@ from vitalcam import registry
 from vitalcam.export import TOLERANCE, compare, example, export, prepared, to_onnx
 from vitalcam.models import mmrphys
 
-QUICK = {"factorizephys", "physnet"}
+QUICK = {"factorizephys"}
 NAMES = [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in registry.names("models")]
 
 

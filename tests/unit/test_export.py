@@ -82,6 +82,15 @@ def test_the_model_itself_is_left_as_it_was(written, tiny):
     assert all(p.requires_grad for p in tiny.parameters())
 
 
+def test_a_network_fresh_from_training_can_be_prepared(tiny):
+    """Such a one may hold on to a tensor of its last step, which cannot be copied."""
+    tiny.train().error = tiny(torch.randn(1, 3, 4, 4, 4))["bvp"].mean()
+    copy = export.prepared(tiny)
+    assert not copy.training
+    torch.testing.assert_close(copy.state_dict(), tiny.state_dict())
+    del tiny.error
+
+
 def test_weights_in_half_precision_are_stored_as_such(tiny, written, tmp_path):
     path = tmp_path / "half.onnx"
     export.export(tiny, SPEC, path, fp16_weights=True, lengths=(16, 24))
