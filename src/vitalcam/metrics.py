@@ -52,6 +52,9 @@ class Profile:
     resp_snr_band_hz: tuple[float, float] = (0.13, 0.5)
 
 
+# Held to reference values (tests/parity/test_metric_profiles.py): "toolbox-current", "mmrphys-2025",
+# "rhythmformer-2024", and the RMSE errors of the first two and of "factorizephys-2024", which is the toolbox with the
+# squared powers of its paper. "toolbox-2023" has the band of its paper; whether its filter order was 1 is not known.
 PROFILES: Mapping[str, Profile] = {
     "toolbox-2023": Profile(band_hz=(0.75, 2.5), snr="unknown", rmse_error="plain"),
     "toolbox-current": Profile(),

@@ -89,6 +89,21 @@ def test_nothing_is_invented_in_a_gap():
     assert _rmssd_ms(found) < 2
 
 
+@pytest.mark.parametrize("bpm", [50, 65, 80])
+def test_strong_second_harmonic_is_not_counted_double(bpm):
+    phase = 2 * np.pi * bpm / 60 * np.arange(900) / FS_HZ
+    found = peaks.beats(0.7 * np.sin(phase) + np.sin(2 * phase + 1) + 0.4 * np.sin(3 * phase), fs_hz=FS_HZ)
+    assert abs(found.size - 30 * bpm / 60) <= 2
+
+
+def test_flat_stretch_costs_only_itself():
+    wave = _face(np.arange(1800) / FS_HZ * 1.2)
+    wave[600:1200] = 0
+    found = peaks.beats(wave, fs_hz=FS_HZ)
+    assert np.sum((found < 19) | (found > 41)) >= 42
+    assert np.sum((found > 21) & (found < 39)) == 0
+
+
 @pytest.mark.parametrize("wave", [np.zeros(300), np.full(300, np.nan), np.ones(5), np.empty(0)])
 def test_no_wave_no_beats(wave):
     assert peaks.beats(wave, fs_hz=FS_HZ).size == 0

@@ -56,9 +56,7 @@ def timing_noise_ms(
     return 1000 * float(np.sqrt(6 * variance))
 
 
-def hrv(
-    beat_times_s: ArrayLike, *, noise_floor_ms: float, duration_s: float | None = None
-) -> dict[str, Measure]:  # fmt: skip
+def hrv(beat_times_s: ArrayLike, *, noise_floor_ms: float, duration_s: float | None = None) -> dict[str, Measure]:
     """Variability of the intervals between beats.
 
     Args:

@@ -27,6 +27,8 @@ PER_BEAT = 32
 """Samples per beat on the stretched axis."""
 MIN_LIKENESS = 0.7
 """A beat whose correlation with the mean beat is lower is not believed."""
+MIN_SIZE = 0.2
+"""Nor is one that is smaller than this share of it."""
 MIN_BEATS = 3.0
 """A stretch shorter than this many beats is not searched."""
 
@@ -92,6 +94,8 @@ def rate_track(
 ) -> Array:
     """Heart rate over time: the smooth path through the spectra of sliding windows with the most power.
 
+    Where most windows show that path to be the second harmonic (`spectrum.fundamental`), it is halved.
+
     Args:
         bvp: (T,) pulse wave without gaps.
         fs_hz: sampling rate.
@@ -110,10 +114,12 @@ def rate_track(
     parts = np.lib.stride_tricks.sliding_window_view(bvp, n)[starts]
     freq, power = spectrum.power(parts, fs_hz=fs_hz, low_hz=LOW_HZ * 0.9, high_hz=HIGH_HZ * 1.1, grid_bpm=1.0)
     total = power.sum(axis=1, keepdims=True)
-    if not np.all(total > 0):
+    if not np.any(total > 0):
         return np.full(bvp.size, np.nan)
-    path = _best_path(np.log(power / total + 1e-6), np.abs(freq[:, None] - freq) / jump_hz)
-    return np.asarray(np.interp(np.arange(bvp.size), starts + (n - 1) / 2, freq[path]))
+    gain = np.log(power / np.where(total > 0, total, 1) + 1e-6)
+    rate = freq[_best_path(gain, np.abs(freq[:, None] - freq) / jump_hz)]
+    halves = [spectrum.fundamental(freq, p, f) < 0.75 * f for p, f in zip(power, rate, strict=True)]
+    return np.asarray(np.interp(np.arange(bvp.size), starts + (n - 1) / 2, rate / 2 if np.mean(halves) > 0.5 else rate))
 
 
 def ibi(beat_times_s: ArrayLike, *, tolerance: float = 0.25, neighbours: int = 5) -> tuple[Array, Array]:
@@ -208,15 +214,16 @@ def _align(wave: Array, cycle: Array, found: Array, rounds: int = 3) -> Array:
         size, slope, _, _ = _fit(segments)[1] @ segments.T
         at = np.clip(at - np.clip(slope / np.maximum(size, 0.2), -0.15, 0.15), found - 0.3, found + 0.3)
     at = at[np.diff(at, prepend=-np.inf) > 0.3]
-    return np.asarray(at[_likeness(_segments(wave, cycle, at)) >= MIN_LIKENESS]) if at.size >= 5 else at
+    return np.asarray(at[_believable(_segments(wave, cycle, at))]) if at.size >= 5 else at
 
 
-def _likeness(segments: Array) -> Array:
-    """Weighted correlation (N,) of segments (N, L) with their median."""
+def _believable(segments: Array) -> NDArray[np.bool_]:
+    """Whether each segment (N, L) has the shape of their median and is not dwarfed by it: the filter's own ringing."""
     both = np.vstack([segments, np.median(segments, axis=0)])
     both = (both - (both @ _WEIGHT / _WEIGHT.sum())[:, None]) * np.sqrt(_WEIGHT)
     size = np.linalg.norm(both, axis=1)
-    return np.asarray(both[:-1] @ both[-1] / np.maximum(size[:-1] * size[-1], 1e-30))
+    alike = both[:-1] @ both[-1] >= MIN_LIKENESS * size[:-1] * size[-1]
+    return np.asarray(alike & (size[:-1] >= MIN_SIZE * size[-1]))
 
 
 def _segments(wave: Array, cycle: Array, at: Array) -> Array:

@@ -61,7 +61,7 @@ def peak(freq_hz: Array, power: Array) -> tuple[Array, Array]:
     found = is_top.any(axis=-1)
     y0, y1, y2 = (np.log(np.take_along_axis(power, (at + k)[..., None], -1)[..., 0] + 1e-300) for k in (-1, 0, 1))
     bend = y0 - 2 * y1 + y2
-    shift = np.where(bend < 0, 0.5 * (y0 - y2) / np.where(bend < 0, bend, 1), 0)
+    shift = np.clip(np.where(bend < 0, 0.5 * (y0 - y2) / np.where(bend < 0, bend, 1), 0), -0.5, 0.5)
     freq = freq_hz[at] + shift * (freq_hz[1] - freq_hz[0])
     height = np.exp(y1 - 0.25 * (y0 - y2) * shift)
     return np.where(found, freq, np.nan), np.where(found, height, np.nan)
