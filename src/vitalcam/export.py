@@ -84,13 +84,21 @@ def export(
 
 
 def prepared(model: nn.Module, *, attention: bool = False, fp16_weights: bool = False) -> nn.Module:
-    """A copy of the model as it will measure: in eval mode, attention set, weights rounded where asked."""
+    """A copy of the model as it will measure: in eval mode, attention set, weights rounded where asked.
+
+    Raises:
+        UsageError: attention is asked of a network that has none, or whose attention needs a target.
+    """
     kept = [v for m in model.modules() for v in vars(m).values() if isinstance(v, Tensor) and not v.is_leaf]
     network = copy.deepcopy(model, {id(v): v.detach() for v in kept}).eval()  # of the last training step; not copyable
     network.requires_grad_(False).cpu()
     factorized = [m for m in network.modules() if isinstance(m, FactorizedAttention)]
     if attention and not factorized:
         raise UsageError("attention=True: this network has no factorized attention; export it without")
+    if attention and any(module.settings.attention == "tsfm" for module in factorized):
+        raise UsageError(
+            "attention=True: TSFM attends to a known waveform, there is none to measure with; export without"
+        )
     for module in factorized:
         module.settings = dataclasses.replace(module.settings, attention_at_inference=attention)
     if fp16_weights:

@@ -232,10 +232,12 @@ def _torch(card: Card, threads: int) -> _Waves:
     if not weights.exists():
         raise WeightsError(f"{weights}: is not there; export the model with its torch weights, or let ONNX run it")
     origin = card.origin
-    options = dict(origin["options"])
-    if origin["attention"]:
+    if "model" not in origin:
+        raise WeightsError(f"{card.file}: its card does not say which network it is; let ONNX run it")
+    options = dict(origin.get("options", {}))
+    if origin.get("attention"):
         options["attention_at_inference"] = True
-    network = registry.find("models", origin["model"]).build(origin["variant"], **options).eval()
+    network = registry.find("models", origin["model"]).build(origin.get("variant", ""), **options).eval()
     network.load_state_dict(load_file(weights))
 
     def waves(video: Floats) -> list[Floats]:

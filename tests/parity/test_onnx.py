@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from vitalcam import registry
+from vitalcam.errors import UsageError
 from vitalcam.export import TOLERANCE, compare, example, export, prepared, to_onnx
 from vitalcam.models import mmrphys
 
@@ -41,3 +42,8 @@ def test_attention_can_be_kept(attention, tmp_path):
     for attend in (False, True):
         export(network, spec, tmp_path / f"{attend}.onnx", attention=attend, lengths=(24, 40))
     assert (tmp_path / "True.onnx").stat().st_size > (tmp_path / "False.onnx").stat().st_size
+
+
+def test_attention_to_a_target_cannot_be_kept():
+    with pytest.raises(UsageError, match="TSFM attends to a known waveform"):
+        prepared(mmrphys.build("9_rgb_bvp"), attention=True)

@@ -103,6 +103,12 @@ def test_a_changed_file_is_noticed(user, tmp_path):
         runtime.Model.load(file)
 
 
+def test_torch_needs_to_know_which_network(user, tmp_path):
+    file = copied(user, tmp_path, lambda card: {k: v for k, v in card.items() if k != "model"})
+    with pytest.raises(WeightsError, match="its card does not say which network it is"):
+        runtime.Model.load(file, backend="torch")
+
+
 @pytest.mark.parametrize(
     ("change", "words"),
     [
