@@ -212,6 +212,11 @@ class Store:
         """What became of each recording, sorted by name: "status" is "ok", or "failed" with a "reason"."""
         return [json.loads(path.read_text(encoding="utf-8")) for path in sorted(self.folder.glob("*.json"))]
 
+    @property
+    def refused(self) -> list[dict[str, Any]]:
+        """Those of the manifest that cannot be used."""
+        return [card for card in self.manifest if card["status"] != "ok"]
+
     def __iter__(self) -> Iterator[Prepared]:
         """Those that are ok; their pictures stay on disk until they are looked at."""
         for card in self.manifest:
@@ -220,12 +225,12 @@ class Store:
 
     def status(self, recording: Recording) -> str:
         """Whether it is "ok", "failed", or "" for not tried yet."""
-        path = self.folder / f"{_name(recording.dataset, recording.id)}.json"
+        path = self.folder / f"{file_name(recording.dataset, recording.id)}.json"
         return str(json.loads(path.read_text(encoding="utf-8"))["status"]) if path.exists() else ""
 
     def add(self, prepared: Prepared) -> None:
         """Keep a recording; its card comes last, so that it says that all is there."""
-        name = _name(prepared.dataset, prepared.id)
+        name = file_name(prepared.dataset, prepared.id)
         with files.whole(self.folder / f"{name}.frames.npy") as part, part.open("wb") as file:
             np.save(file, prepared.frames)
         with files.whole(self.folder / f"{name}.npz") as part, part.open("wb") as file:
@@ -243,10 +248,10 @@ class Store:
 
     def _card(self, dataset: str, subject: str, id: str, **more: Any) -> None:
         card = {"dataset": dataset, "subject": subject, "id": id, **more}
-        files.write_text(self.folder / f"{_name(dataset, id)}.json", json.dumps(card, default=str, indent=1) + "\n")
+        files.write_text(self.folder / f"{file_name(dataset, id)}.json", json.dumps(card, default=str, indent=1) + "\n")
 
     def _load(self, card: Mapping[str, Any]) -> Prepared:
-        name = _name(card["dataset"], card["id"])
+        name = file_name(card["dataset"], card["id"])
         frames = np.load(self.folder / f"{name}.frames.npy", mmap_mode="r")
         with np.load(self.folder / f"{name}.npz") as arrays:
             rest = {key: arrays[key] for key in arrays.files}
@@ -281,7 +286,7 @@ def prepare(
     names: set[str] = set()
     failed = []
     for recording in recordings:
-        name = _name(recording.dataset, recording.id)
+        name = file_name(recording.dataset, recording.id)
         if name in names:
             raise DatasetError(f"two recordings of {recording.dataset!r} are called {recording.id!r}; ids must differ")
         names.add(name)
@@ -297,7 +302,8 @@ def prepare(
     return store, failed
 
 
-def _name(dataset: str, id: str) -> str:
+def file_name(dataset: str, id: str) -> str:
+    """How the files of a recording are called, without their ending."""
     return re.sub(r"[^\w.-]+", "_", f"{dataset}-{id}")
 
 

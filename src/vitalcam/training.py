@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import hashlib
 import json
 import math
 import os
@@ -17,7 +19,8 @@ from torch import Tensor, nn
 from vitalcam import checkpoints, config, losses, registry
 from vitalcam.data import Clips
 from vitalcam.errors import ConfigError, UnknownName, UsageError, WeightsError
-from vitalcam.types import ModelSpec
+from vitalcam.runtime import Card, Model
+from vitalcam.types import Floats, ModelSpec
 
 Batch = tuple[Tensor, Mapping[str, Tensor]]
 """Pictures (B, C, T, H, W) and true waveforms (B, T) each."""
@@ -205,3 +208,29 @@ def trained(path: Path) -> tuple[Training, nn.Module]:
     network = training.network().eval()
     load_weights(network, path)
     return training, network
+
+
+class TrainedModel(Model):
+    """A network that `vitalcam.train` wrote, as evaluation takes methods and models.
+
+    Attributes:
+        differenced: its waves are changes from sample to sample, to be summed up.
+
+    Args:
+        path: of its weights.
+        device: as torch names it.
+    """
+
+    def __init__(self, path: Path, *, device: str = "cpu") -> None:
+        training, network = trained(path)
+        network.to(device)
+        self.differenced = training.target == "change"
+        sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
+        spec = dataclasses.replace(training.spec, file=path.name, sha256=sha256)
+
+        def waves(video: Floats) -> list[Floats]:
+            with torch.inference_mode():
+                outputs = network(torch.from_numpy(video).to(device))
+            return [outputs[name].float().cpu().numpy() for name in spec.outputs]
+
+        super().__init__(Card(spec, path, {}), waves)

@@ -1,0 +1,226 @@
+"""Evaluation: known rates come out, nothing is lost, a kill does no harm."""
+
+import csv
+import dataclasses
+import io
+import json
+import math
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from _evaluate_job import Slow, people
+from _prepared import prepared
+
+from vitalcam import metrics, score_tables
+from vitalcam.data import Preparation, Store
+from vitalcam.errors import ConfigError, UnknownName, UsageError
+from vitalcam.evaluate import Protocol, evaluate, predict
+from vitalcam.settings import Settings
+from vitalcam.types import ModelSpec, Recording
+
+JOB = Path(__file__).with_name("_evaluate_job.py")
+
+
+class Network:
+    """Gives back what the middle pixel does, as a network of 40-frame clips would."""
+
+    spec = ModelSpec("middle", ("bvp",), "", size_px=9, frames=40, frames_multiple=4)
+
+    def __init__(self, differenced=False):
+        self.differenced = differenced
+        self.lengths = []
+
+    def run(self, clip):
+        assert clip.valid.all()
+        self.lengths.append(len(clip.valid))
+        wave = -clip.frames[:, :, :, 1].mean(axis=(1, 2))
+        return {"bvp": np.append(np.diff(wave), 0) if self.differenced else wave}
+
+
+@pytest.mark.parametrize("profile", metrics.PROFILES)
+def test_every_profile_finds_the_rate(profile):
+    found = evaluate([prepared("a", 75, 24.0), prepared("b", 100, 24.0)], Network(), Protocol(profile))
+    assert (found.scored, found.expected, found.quantities) == (2, 2, ["heart_rate"])
+    scores = found.scores()
+    assert scores.coverage == 1
+    assert scores.metrics["mae"][0] < 2
+    assert scores.metrics["macc"][0] > 0.9
+
+
+def test_the_rate_of_every_window():
+    given = prepared("a", 75, 26.0)
+    rows = evaluate([given], Network(), Protocol(window_s=10)).of("heart_rate")
+    assert [(row.t0_s, row.t1_s) for row in rows] == [(0, 10), (10, 20)]
+    assert all(row.estimate == pytest.approx(75, abs=1) and row.truth == pytest.approx(75, abs=1) for row in rows)
+    rows = evaluate([given], Network(), Protocol(window_s=10, short_windows=True)).of("heart_rate")
+    assert [(row.t0_s, row.t1_s) for row in rows] == [(0, 10), (10, 20), (20, 26)]
+
+
+def test_clips_overlap_and_reach_the_end():
+    given = prepared("a", 75, 10.0)
+    network = Network()
+    wave = predict(given, network)["bvp"]
+    assert np.isfinite(wave).all()
+    assert network.lengths == [40] * 14
+    assert np.corrcoef(wave, given.waves["bvp"])[0, 1] > 0.7
+
+
+def test_without_overlap_clips_follow_each_other():
+    given = prepared("a", 75, 10.0)
+    network = Network()
+    wave = predict(given, network, overlap=0)["bvp"]
+    assert network.lengths == [40] * 7
+    assert np.isfinite(wave).tolist() == [True] * 280 + [False] * 20
+
+
+def test_no_clip_spans_a_gap():
+    given = prepared("a", 75, 20.0, gap=(8.0, 11.0))
+    wave = predict(given, Network())["bvp"]
+    assert np.array_equal(np.isfinite(wave), given.valid)
+    whole, *windows = [evaluate([given], Network(), Protocol(window_s=s)).of("heart_rate") for s in (0, 5)]
+    assert whole[0].reason == "gap"
+    assert whole[0].truth == pytest.approx(75, abs=1)
+    assert [row.reason for row in windows[0]] == ["", "", "", ""]
+
+
+def test_a_stretch_shorter_than_a_clip_makes_shorter_ones():
+    network = Network()
+    predict(prepared("a", 75, 10.0, gap=(3.1, 8.9)), network)
+    assert network.lengths[-1] == 40
+    given = prepared("a", 75, 10.0, gap=(2.5, 10.0))
+    network = Network()
+    network.spec = dataclasses.replace(network.spec, frames=160)
+    predict(given, network)
+    assert network.lengths == [72, 72]  # of 75 frames, from the first on and up to the last
+
+
+def test_unknown_truth_is_no_score():
+    given = prepared("a", 75, 10.0)
+    given.waves["bvp"][:] = np.nan
+    found = evaluate([given], Network())
+    assert [(row.reason, math.isnan(row.truth)) for row in found.rows] == [("no_truth", True)]
+    assert math.isnan(found.scores().coverage)
+
+
+def test_a_change_is_summed_up():
+    found = evaluate([prepared("a", 75, 24.0)], Network(differenced=True), Protocol("toolbox-current"))
+    assert found.scores().metrics["mae"][0] < 2
+    assert found.scores().metrics["macc"][0] > 0.9
+
+
+def test_breathing_has_scores_of_its_own():
+    class Both(Network):
+        spec = dataclasses.replace(Network.spec, outputs=("bvp", "resp"), frames=300)
+
+        def run(self, clip):
+            return {"bvp": super().run(clip)["bvp"], "resp": np.sin(clip.time_s * 2 * np.pi * 18 / 60)}
+
+    found = evaluate([prepared("a", 75, 40.0)], Both())
+    assert found.quantities == ["heart_rate", "resp_rate"]
+    [row] = found.of("resp_rate")
+    assert row.truth == pytest.approx(15, abs=0.5)
+    assert row.estimate == pytest.approx(18, abs=0.5)
+    assert found.scores("resp_rate").metrics["mae"][0] == pytest.approx(3, abs=0.7)
+
+
+def test_what_cannot_be_scored_is_said(tmp_path):
+    other_rate = prepared("slow", 75, 10.0, fs_hz=25.0)
+    found = evaluate([prepared("a"), other_rate], Network())
+    assert (found.scored, found.expected) == (1, 2)
+    text = score_tables.completeness(found)
+    assert text[0] == "middle: scored 1 of 2 recordings"
+    assert "made/slow: slow: prepared at 25 Hz, but middle works at 30 Hz" in text[1]
+
+
+def test_recordings_that_were_not_prepared_count(tmp_path):
+    store = Store(tmp_path / Preparation(9).digest)
+    store.add(prepared("a"))
+    store.refuse(Recording("made", "b", "1", "b", {}, {}), "b: no face was found")
+    found = evaluate(store, Network())
+    assert (found.scored, found.expected) == (1, 2)
+    assert found.failed == {"made/b": "b: no face was found"}
+
+
+def test_killed_and_resumed_is_as_if_nothing_had_happened(tmp_path):
+    undisturbed = evaluate(people(), Slow())
+    process = subprocess.Popen([sys.executable, str(JOB), str(tmp_path)], env={**os.environ, "OMP_NUM_THREADS": "1"})
+    deadline = time.monotonic() + 60
+    while len(list(tmp_path.glob("*.rows.json"))) < 2 and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.01)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    done = len(list(tmp_path.glob("*.rows.json")))
+    assert 2 <= done < 6
+    runner = Slow()
+    resumed = evaluate(people(), runner, folder=tmp_path)
+    whole = Slow()
+    evaluate(people(), whole)
+    assert runner.clips == whole.clips * (6 - done) / 6
+    assert [repr(row) for row in resumed.rows] == [repr(row) for row in undisturbed.rows]
+
+
+def test_another_evaluation_does_not_mix_with_it(tmp_path):
+    evaluate([prepared("a")], Network(), folder=tmp_path)
+    evaluate([prepared("a")], Network(), folder=tmp_path)
+    with pytest.raises(ConfigError, match=r"holds another evaluation .* give another folder"):
+        evaluate([prepared("a")], Network(), Protocol(window_s=5), folder=tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("values", "error"),
+    [({"profile": "toolbox"}, UnknownName), ({"window_s": 2.0}, ConfigError), ({"overlap": 1.0}, ConfigError)],
+)
+def test_bad_protocols_are_refused(values, error):
+    with pytest.raises(error):
+        Protocol(**values)
+
+
+def test_the_pipe_takes_videos_only():
+    found = evaluate([prepared("a")], Settings())
+    assert found.scored == 0
+    assert "give recordings that are not prepared" in found.failed["made/a"]
+
+
+@pytest.fixture(scope="module")
+def evaluation():
+    given = [prepared(f"s{i}", 60 + 11 * i, 12.0, motion=("still", "talk")[i % 2]) for i in range(4)]
+    found = evaluate(given, Network(), Protocol("toolbox-current", window_s=5))
+    rows = [dataclasses.replace(row, confidence=0.2 + 0.1 * i) for i, row in enumerate(found.rows)]
+    rows[3] = dataclasses.replace(rows[3], estimate=math.nan, reason="gap")
+    return dataclasses.replace(found, rows=tuple(rows))
+
+
+def test_it_is_printed_as_the_toolbox_prints(evaluation):
+    lines = score_tables.toolbox(evaluation)
+    mae, error, _ = evaluation.scores().metrics["mae"]
+    assert lines[0] == f"FFT MAE (FFT Label): {mae} +/- {error}"
+    assert [line.split(":")[0] for line in lines[1:]] == [
+        "FFT RMSE (FFT Label)", "FFT MAPE (FFT Label)", "FFT Pearson (FFT Label)", "FFT SNR (FFT Label)", "MACC",
+    ]  # fmt: skip
+    assert lines[4].endswith("(dB)")
+
+
+def test_files_say_what_the_scores_say(evaluation, tmp_path):
+    score_tables.write(evaluation, tmp_path, by=("motion",))
+    document = json.loads((tmp_path / "scores.json").read_text())
+    found = document["quantities"]["heart_rate"]
+    assert found["metrics"]["mae"]["value"] == evaluation.scores().metrics["mae"][0]
+    assert found["coverage"] == 7 / 8
+    assert [group["motion"] for group in found["by"]] == ["still", "talk"]
+    assert found["metrics"]["mae"]["interval"][0] <= found["metrics"]["mae"]["value"]
+    assert found["risk_coverage"][-1]["coverage"] <= 7 / 8
+    table = list(csv.DictReader(io.StringIO((tmp_path / "rows.csv").read_text())))
+    assert len(table) == 8
+    assert table[3]["estimate"] == ""
+    assert table[3]["motion"] == "talk"
+    text = (tmp_path / "scores.md").read_text()
+    assert f"| MAE | {found['metrics']['mae']['value']:.3g} |" in text
+    assert "| talk |" in text
+    with pytest.raises(UsageError, match="attribute 'skin'"):
+        score_tables.write(evaluation, tmp_path, by=("skin",))
