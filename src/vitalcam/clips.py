@@ -29,8 +29,11 @@ class Stitcher:
         self._weight: Floats = np.zeros(1024)
         self._n = 0
 
-    def add(self, start: int, piece: Floats) -> None:
-        """Add a piece (T,) whose first sample is number ``start``; NaN samples are left out."""
+    def add(self, start: int, piece: Floats, *, signed: bool = True) -> None:
+        """Add a piece (T,) whose first sample is number ``start``; NaN samples are left out.
+
+        A piece whose sign means nothing (``signed`` False) is turned to agree with what it overlaps.
+        """
         good = np.isfinite(piece)
         if not good.any():
             return
@@ -41,6 +44,8 @@ class Stitcher:
         self._grow(stop)
         weight = np.where(good, np.maximum(np.hanning(piece.size + 2)[1:-1], _MIN_WEIGHT), 0.0)
         values = np.where(good, (piece - piece[good].mean()) / scale, 0.0)
+        if not signed and self._sum[start:stop] @ values < 0:
+            values = -values
         self._sum[start:stop] += weight * values
         self._weight[start:stop] += weight
         self._n = max(self._n, stop)

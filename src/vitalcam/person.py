@@ -13,13 +13,16 @@ from vitalcam.face import sample
 from vitalcam.face.sample import Sampler
 from vitalcam.methods import chrom, green, pos
 from vitalcam.settings import HEART_RATE_BPM, MIN_SIGNAL_S, Settings
-from vitalcam.signal import quality
+from vitalcam.signal import breath, peaks, quality
 from vitalcam.signal.resample import uniform
 from vitalcam.types import Bools, Clip, Estimate, Face, FaceTrack, Floats, Frame, ModelSpec, Reason, Signal
 
 LOOKAHEAD_S = 0.6
 """A window waits this long for the next detection: a box may be held 0.5 s, and if the face turns out to be lost, the
 frames since it was last seen were never its own."""
+
+RESP_STEP_S = 5.0
+"""Distance of breathing windows."""
 
 STALE_S = 1.5
 """A window whose last good sample is older than this says nothing about its end."""
@@ -50,7 +53,7 @@ class Person:
         self.id = id
         self.track = TrackLog(id)
         self.windows: list[Estimate] = []
-        self.waves = {name: Stitcher(runner.spec.fs_hz) for name in runner.spec.outputs}
+        self.waves = {name: Stitcher(runner.spec.fs_hz) for name in {*runner.spec.outputs, "resp"}}
         self._settings = settings
         self._runner = runner
         self._fs_hz = runner.spec.fs_hz
@@ -61,7 +64,10 @@ class Person:
         self._unconfirmed: list[tuple[float, Floats]] = []
         self._pending: list[float] = []
         self._cut_s = -math.inf
-        self._on_clock: tuple[object, tuple[Floats, Floats, Bools]] = (None, (np.empty(0), np.empty(0), np.empty(0, bool)))
+        self._on_clock: tuple[object, tuple[Floats, Floats, Bools]] = (
+            None,
+            (np.empty(0), np.empty(0), np.empty(0, bool)),
+        )
 
     def push(self, frame: Frame, face: Face, background: Floats) -> None:
         """Take one frame in."""
@@ -108,9 +114,14 @@ class Person:
 
     def _settle(self, t_s: float) -> list[Estimate]:
         self._cut(t_s)
-        done = [self._estimate(t) for t in self._pending]
+        done = []
+        for t in self._pending:
+            done.append(self._heart_rate(t))
+            self.windows.append(done[-1])
+            if t % RESP_STEP_S < 1e-9 and t - self.track.first_s >= breath.MIN_DURATION_S:
+                done.append(self._resp_rate(t))
+                self.windows.append(done[-1])
         self._pending.clear()
-        self.windows += done
         return done
 
     def _cut(self, t_s: float) -> None:
@@ -139,12 +150,12 @@ class Person:
         self._on_clock = key, (values, time_s, valid)
         return self._on_clock[1]
 
-    def _estimate(self, t_s: float) -> Estimate:
+    def _heart_rate(self, t_s: float) -> Estimate:
         """Heart rate over the window that ends at ``t_s``."""
         t0_s = max(t_s - self._settings.window_s, 0.0)
         window = self._window(t0_s, t_s)
         if not isinstance(window, quality.Window):
-            return _refused(window, t0_s, t_s, self._runner.spec.name)
+            return Estimate("heart_rate", None, "beats/min", t0_s, t_s, 0.0, window, self._runner.spec.name)
         seen = quality.evidence(window)
         trust = quality.confidence(seen)
         low, high = HEART_RATE_BPM
@@ -154,6 +165,28 @@ class Person:
         value = seen.rate_bpm if reason is None else None
         return Estimate(
             "heart_rate", value, "beats/min", t0_s, t_s, trust, reason, self._runner.spec.name, seen.features()
+        )
+
+    def _resp_rate(self, t_s: float) -> Estimate:
+        """Breathing rate over the window that ends at ``t_s``, from the pulse where there is one, and from motion."""
+        t0_s = max(t_s - self._settings.resp_window_s, 0.0)
+        values, time_s, valid = self._uniform(t0_s, t_s)
+        run = max(runs(valid), key=lambda r: r.stop - r.start, default=slice(0, 0))
+        values, time_s = values[run], time_s[run]
+        sources = breath.from_motion(values[:, [sample.X, sample.Y]], fs_hz=self._fs_hz)
+        start = round(time_s[0] * self._fs_hz) if time_s.size else 0
+        wave = self.waves["bvp"].wave(start, start + time_s.size)
+        rates = [w for w in self.windows if w.quantity == "heart_rate" and w.value and w.t1_s > t0_s]
+        if rates and np.isfinite(wave).all():
+            rate_hz = float(np.median([w.value or 0.0 for w in rates])) / 60
+            beats = peaks.beats(wave, fs_hz=self._fs_hz, heart_rate_hz=rate_hz)
+            sources |= breath.from_pulse(wave, beats, values[:, sample.SKIN][:, 1], fs_hz=self._fs_hz)
+        found = breath.fuse(sources, fs_hz=self._fs_hz)
+        value = None if found.rate_hz is None else 60 * found.rate_hz
+        if value is not None:
+            self.waves["resp"].add(start, found.wave, signed=False)
+        return Estimate(
+            "resp_rate", value, "breaths/min", t0_s, t_s, found.confidence, found.reason, "fused", found.evidence
         )
 
     def _window(self, t0_s: float, t1_s: float) -> quality.Window | Reason:
@@ -192,10 +225,6 @@ class Person:
 
     def _checks(self) -> list[ModuleType]:
         return [m for m in (pos, chrom, green) if self._runner.spec.name != m.SPEC.name][:2]
-
-
-def _refused(reason: Reason, t0_s: float, t1_s: float, method: str) -> Estimate:
-    return Estimate("heart_rate", None, "beats/min", t0_s, t1_s, 0.0, reason, method)
 
 
 _STATES = ("detected", "held", "lost")

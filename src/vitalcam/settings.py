@@ -39,7 +39,7 @@ class Settings:
     window_s: float = 10.0
     step_s: float = 1.0
     resp_window_s: float = 30.0
-    min_confidence: float = 0.5
+    min_confidence: float = 0.6
 
     def __post_init__(self) -> None:
         checks = [

@@ -21,7 +21,7 @@ some dozens is answered by chance."""
 
 def face_result(person: Person) -> FaceResult:
     """Everything about one face."""
-    rate = whole_rate(person.windows)
+    rate = whole_rate([w for w in person.windows if w.quantity == "heart_rate"])
     signals = person.signals()
     beats = _beats(signals["bvp"], person.windows) if "bvp" in signals and rate.value is not None else None
     if beats is not None:
@@ -29,7 +29,7 @@ def face_result(person: Person) -> FaceResult:
     return FaceResult(
         id=person.id,
         heart_rate=rate,
-        resp_rate=Estimate("resp_rate", None, "breaths/min", rate.t0_s, rate.t1_s, 0.0, "no_breath"),
+        resp_rate=whole_rate([w for w in person.windows if w.quantity == "resp_rate"] or [_no_breath(rate)]),
         hrv=_variability(beats, rate),
         windows=tuple(person.windows),
         signals=signals,
@@ -58,6 +58,10 @@ def whole_rate(windows: Sequence[Estimate]) -> Estimate:
     return Estimate(first.quantity, value, first.unit, *span, trust, None, first.method, quality)
 
 
+def _no_breath(rate: Estimate) -> Estimate:
+    return Estimate("resp_rate", None, "breaths/min", rate.t0_s, rate.t1_s, 0.0, "too_short")
+
+
 def _mean_confidence(windows: Sequence[Estimate]) -> float:
     return float(np.mean([w.confidence for w in windows])) if windows else 0.0
 
@@ -80,7 +84,7 @@ class _Beats:
 
 
 def _beats(bvp: Signal, windows: Sequence[Estimate]) -> _Beats | None:
-    answered = [w for w in windows if w.value is not None]
+    answered = [w for w in windows if w.value is not None and w.quantity == "heart_rate"]
     fs_hz = bvp.fs_hz
     trusted = np.zeros(bvp.time_s.size, bool)
     for w in answered:

@@ -114,7 +114,7 @@ class _View:
     def position_px(self, crop: Floats) -> Floats:
         """Where the head is (2,), from how the crop's texture moved since the box was set."""
         shift: Floats = self._shift @ (crop.mean(axis=2).ravel() - self._reference)
-        return self._centre_px + shift * self._cell_px
+        return np.asarray(self._centre_px + shift * self._cell_px)
 
 
 def _normalised(weights: Floats) -> Floats:

@@ -22,6 +22,9 @@ from vitalcam.types import Floats, Reason
 LOW_HZ, HIGH_HZ = 0.65, 4.0
 """Band in which a window is judged: 39 to 240 beats/min, so that a peak at 40 or 200 has neighbours."""
 
+MOTION_LOW_HZ = 0.3
+"""Motion is looked at from half the lowest heart rate on."""
+
 
 @dataclass(frozen=True)
 class Window:
@@ -30,7 +33,7 @@ class Window:
     Attributes:
         fs_hz: rate of all arrays.
         wave: (T,) pulse wave of the method or model.
-        checks: (K, T) the same from other methods.
+        checks: (K, T) the same from other methods, at least one.
         regions: (R, T) the same from parts of the face; NaN rows where a part was not seen.
         skin_rgb: (T, 3) mean of the skin, 0..255.
         background_rgb: (T, 3) mean of the rest of the picture; NaN where there is none.
@@ -65,11 +68,14 @@ class Evidence:
         snr_db: power of peak and second harmonic over the rest (de Haan and Jeanne 2013).
         halves_bpm: distance of the peaks of the first and the second half.
         checks_bpm: largest distance of another method's peak.
+        nearest_bpm: smallest distance of another method's peak.
         regions_r: mean correlation of the waves of the parts of the face.
         colour: -1..1, phase of the two chrominance axes of POS against each other: 1 for blood, -1 for a white sheen.
         pulse_percent: amplitude of green at the peak, peak to peak, in per cent of its mean.
-        motion_percent: amplitude of the head's motion at the peak, peak to peak, in per cent of the face.
-        motion_share: share of the motion's power that lies at the peak.
+        motion_percent: amplitude of the head's motion at the peak or at half of it, peak to peak, in per cent of the
+            face; a head that sways passes the lamp twice.
+        motion_share: share of the motion's power that lies there.
+        motion_total_percent: deviation of the head's motion from 0.3 Hz on, in per cent of the face.
         background: amplitude of the background at the peak, over that of the skin.
         background_share: share of the background's power that lies at the peak.
         valid_s: length.
@@ -81,11 +87,13 @@ class Evidence:
     snr_db: float
     halves_bpm: float
     checks_bpm: float
+    nearest_bpm: float
     regions_r: float
     colour: float
     pulse_percent: float
     motion_percent: float
     motion_share: float
+    motion_total_percent: float
     background: float
     background_share: float
     valid_s: float
@@ -110,11 +118,11 @@ def evidence(window: Window) -> Evidence:
     tone = _tone(f_hz, n, fs)
     colour = window.skin_rgb / window.skin_rgb.mean(axis=0) - 1
     at_peak = tone @ bandpass(colour.T, LOW_HZ, HIGH_HZ, fs_hz=fs).T
-    motion = bandpass(window.position.T, LOW_HZ, HIGH_HZ, fs_hz=fs)
-    motion_at, motion_share = _at_peak(motion, f_hz, fs)
+    motion = bandpass(window.position.T, MOTION_LOW_HZ, HIGH_HZ, fs_hz=fs)
+    motion_at, motion_share = max(_at_peak(motion, f_hz, fs), _at_peak(motion, f_hz / 2, fs))
     with np.errstate(invalid="ignore", divide="ignore"):
         background = window.background_rgb / window.background_rgb.mean(axis=0) - 1
-    beyond = bandpass(background.mean(axis=1)[None], LOW_HZ, HIGH_HZ, fs_hz=fs)
+    beyond = bandpass(background.mean(axis=1)[None], MOTION_LOW_HZ, HIGH_HZ, fs_hz=fs)
     beyond_at, beyond_share = _at_peak(beyond, f_hz, fs)
     green = 2 * abs(at_peak[1])
     return Evidence(
@@ -122,12 +130,14 @@ def evidence(window: Window) -> Evidence:
         beats_bpm=_beats_bpm(window.wave, f_hz, fs),
         snr_db=float(spectrum.snr_db(window.wave, fs_hz=fs, f_hz=f_hz, low_hz=LOW_HZ, high_hz=HIGH_HZ)),
         halves_bpm=_halves_bpm(window.wave, fs),
-        checks_bpm=float(np.max(np.abs(rates[1:] - rate))) if len(rates) > 1 else math.nan,
+        checks_bpm=float(np.max(np.abs(rates[1:] - rate))),
+        nearest_bpm=float(np.min(np.abs(rates[1:] - rate))),
         regions_r=_agreement(window.regions, fs),
         colour=_blood_likeness(at_peak),
         pulse_percent=100 * green,
         motion_percent=100 * motion_at,
         motion_share=motion_share,
+        motion_total_percent=100 * float(np.sqrt(np.mean(motion**2) * len(motion))),
         background=beyond_at / green if green > 0 else math.nan,
         background_share=beyond_share,
         valid_s=n / fs,
@@ -168,7 +178,7 @@ def _at_peak(waves: Floats, f_hz: float, fs_hz: float) -> tuple[float, float]:
         return math.nan, math.nan
     n = waves.shape[-1]
     amplitude = float(np.linalg.norm(np.abs(waves @ _tone(f_hz, n, fs_hz))))
-    freq, power = spectrum.power(waves, fs_hz=fs_hz, low_hz=LOW_HZ, high_hz=HIGH_HZ)
+    freq, power = spectrum.power(waves, fs_hz=fs_hz, low_hz=MOTION_LOW_HZ, high_hz=HIGH_HZ)
     width = max(spectrum.HALF_WIDTH_HZ, 2 * fs_hz / n)
     return 2 * amplitude, float(spectrum.share(freq, power.sum(axis=0), f_hz, half_width_hz=width))
 
@@ -225,7 +235,7 @@ def refusal(seen: Evidence) -> Reason | None:
 
 
 # Log-odds of |error| <= 5 beats/min: intercept and one weight for each of `_terms`, fitted by tools/fit_confidence.py.
-_WEIGHTS = (-6.0, 0.15, 1.2, 4.0, 1.0, 1.0, -1.0, -1.0)
+_WEIGHTS = (-2.727, 0.108, 1.15, 0.903, 0.656, 1.186, 0.682, 1.129, -2.448, -1.357)
 
 
 def _terms(seen: Evidence) -> Floats:
@@ -233,8 +243,10 @@ def _terms(seen: Evidence) -> Floats:
     return np.array([
         float(np.clip(seen.snr_db, -12, 12)) if math.isfinite(seen.snr_db) else -12.0,
         _nearness(seen.halves_bpm / 10),
-        float(np.clip(seen.regions_r, 0, 1)) if math.isfinite(seen.regions_r) else 0.0,
+        _nearness(seen.halves_bpm / 4),
         _nearness(seen.checks_bpm / 5),
+        _nearness(seen.checks_bpm / 2),
+        float(np.clip(seen.regions_r, 0, 1)) if math.isfinite(seen.regions_r) else 0.0,
         float(np.nan_to_num(seen.colour, nan=-1.0)),
         _overlap(seen.motion_share, seen.motion_percent / 1.0),
         _overlap(seen.background_share, seen.background),
