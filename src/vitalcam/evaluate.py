@@ -19,7 +19,7 @@ import numpy as np
 
 from vitalcam import clips, config, metrics
 from vitalcam.data import Preparation, Prepared, Store, check_rate, file_name, prepare_one
-from vitalcam.errors import ConfigError, VitalcamError
+from vitalcam.errors import ConfigError, DatasetError, VitalcamError
 from vitalcam.person import Runner
 from vitalcam.pipeline import Stream
 from vitalcam.report import files
@@ -229,41 +229,54 @@ def _wave_row(
             row, truth=_rate(truth[window][known], kind, recording.fs_hz, protocol), reason="gap"
         )
     use = slice(window.start + both.start, window.start + both.stop)
+    rate = _rate(truth[use], kind, recording.fs_hz, protocol)
     how: Any = {"fs_hz": recording.fs_hz, "profile": protocol.profile, "kind": kind}
     found = metrics.prepare(wave[use], differenced=differenced, **how)
-    true = metrics.prepare(truth[use], **how)
-    rate = metrics.rate(true, method=protocol.method, **how)
     return dataclasses.replace(
         row,
         truth=rate,
         estimate=metrics.rate(found, method=protocol.method, **how),
         snr_db=metrics.snr_db(found, rate, **how) if math.isfinite(rate) else math.nan,
-        macc=metrics.macc(found, true),
+        macc=metrics.macc(found, metrics.prepare(truth[use], **how)),
     )
 
 
 def _rate(truth: Floats, kind: str, fs_hz: float, protocol: Protocol) -> float:
+    """True rate; NaN for a wave that does not move: somebody without a pulse."""
+    if np.ptp(truth) == 0:
+        return math.nan
     how: Any = {"fs_hz": fs_hz, "profile": protocol.profile, "kind": kind}
     return metrics.rate(metrics.prepare(truth, **how), method=protocol.method, **how)
 
 
 def _pipe_rows(recording: Recording, settings: Settings, protocol: Protocol) -> Iterator[Row]:
-    """What `vitalcam.measure` says about each window, or about the whole."""
-    if protocol.window_s:
-        settings = dataclasses.replace(settings, window_s=protocol.window_s, step_s=protocol.window_s)
+    """What `vitalcam.measure` says about the whole, or about each window, also those that it has nothing to say of."""
+    step_s = protocol.window_s
+    if step_s:
+        settings = dataclasses.replace(settings, window_s=step_s, step_s=step_s)
     result = Stream(recording.videos["rgb"], settings).result
-    estimates = result.estimates if protocol.window_s else (result.heart_rate, result.resp_rate)
-    for estimate in estimates:
-        kind = next(kind for kind, quantity in QUANTITIES.items() if quantity == estimate.quantity)
-        if kind in recording.signals:
-            yield _pipe_row(recording, estimate, kind, protocol)
+    if "duration_s" not in result.video:
+        raise DatasetError(f"{recording.id}: the video has no frames")
+    end_s = float(result.video["duration_s"])
+    if not step_s:
+        for whole in (result.heart_rate, result.resp_rate):
+            yield from _pipe_row(recording, dataclasses.replace(whole, t0_s=0.0, t1_s=end_s), protocol)
+        return
+    given = {round(estimate.t1_s / step_s): estimate for estimate in result.estimates}
+    silence = Estimate("heart_rate", None, "beats/min", 0.0, 0.0, 0.0, "no_face")
+    for k in range(1, int(end_s / step_s + 1e-6) + 1):
+        window = dataclasses.replace(given.get(k, silence), t0_s=(k - 1) * step_s, t1_s=k * step_s)
+        yield from _pipe_row(recording, window, protocol)
 
 
-def _pipe_row(recording: Recording, estimate: Estimate, kind: str, protocol: Protocol) -> Row:
+def _pipe_row(recording: Recording, estimate: Estimate, protocol: Protocol) -> Iterator[Row]:
+    kind = next(kind for kind, quantity in QUANTITIES.items() if quantity == estimate.quantity)
+    if kind not in recording.signals:
+        return
     signal, fs_hz = recording.signals[kind], 30.0
     wave, _, known = uniform(signal.values, signal.time_s, fs_hz=fs_hz, t0_s=estimate.t0_s, t1_s=estimate.t1_s)
     enough = known.sum() >= max(_MIN_KNOWN * known.size, _MIN_SAMPLES)
-    return Row(
+    yield Row(
         recording.dataset, recording.subject, recording.id, estimate.quantity, estimate.t0_s, estimate.t1_s,
         truth=_rate(wave[known], kind, fs_hz, protocol) if enough else math.nan,
         estimate=math.nan if estimate.value is None else estimate.value,

@@ -108,6 +108,14 @@ def test_unknown_truth_is_no_score():
     assert math.isnan(found.scores().coverage)
 
 
+def test_somebody_without_a_pulse_has_no_true_rate():
+    given = prepared("a", 75, 10.0)
+    given.waves["bvp"][:] = 0
+    [row] = evaluate([given], Network()).rows
+    assert math.isnan(row.truth)
+    assert math.isfinite(row.estimate)
+
+
 def test_a_change_is_summed_up():
     found = evaluate([prepared("a", 75, 24.0)], Network(differenced=True), Protocol("toolbox-current"))
     assert found.scores().metrics["mae"][0] < 2
