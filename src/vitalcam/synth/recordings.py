@@ -1,0 +1,211 @@
+"""Synthetic recordings on disk: video, thermal video, truth on its own clocks, and everything that made them.
+
+A recording is a folder: ``rgb.mp4`` (or ``.mkv``), ``thermal.npy`` (T, h, w) uint16 in hundredths of a kelvin with
+``thermal_times.csv``, ``bvp.csv``, ``resp.csv``, ``ibi.csv``, ``scene.json``.
+"""
+
+from __future__ import annotations
+
+import csv
+import functools
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from vitalcam.errors import DatasetError
+from vitalcam.synth import scenarios
+from vitalcam.synth.scene import Scene
+from vitalcam.types import Bytes, Floats, Frame, Recording, Signal, Video
+
+_CHUNK = 8  # frames rendered together
+_BVP_HZ, _RESP_HZ = 125.0, 25.0
+_THERMAL_SIZE = (320, 240)
+_SUFFIX = {"ffv1": ".mkv", "mjpeg": ".mkv"}
+
+
+@dataclass(frozen=True)
+class Shot:
+    """Frames of one chunk.
+
+    Attributes:
+        times_s: (B,).
+        rgb: (B, H, W, 3) uint8.
+        thermal_c: (B, h, w) degrees Celsius, or None without a thermal camera.
+    """
+
+    times_s: Floats
+    rgb: Bytes
+    thermal_c: Floats | None
+
+
+def frame_times_s(scene: Scene) -> Floats:
+    """(T,) times of the frames that the camera keeps."""
+    camera = scene.camera
+    rng = np.random.default_rng([camera.seed, 11])
+    times = np.arange(0, scene.duration_s, 1 / camera.fps_hz)
+    late = np.clip(camera.jitter_s * rng.standard_normal(times.size), -0.4 / camera.fps_hz, 0.4 / camera.fps_hz)
+    kept = rng.random(times.size) >= camera.dropped
+    kept[:1] = True
+    return np.asarray(np.maximum(times + late, 0.0)[kept])
+
+
+def shots(scene: Scene) -> Iterator[Shot]:
+    """Render a scene, some frames at a time; equal scenes give equal frames."""
+    import torch
+
+    from vitalcam.synth import sensor, thermal
+    from vitalcam.synth.film import Film, Window
+
+    camera = scene.camera
+    film = Film(scene, detail_px=camera.focal * camera.width / camera.distance_dm)
+    window = Window.whole(scene, finer=1)
+    rng = np.random.default_rng([camera.seed, 9])
+    normal = lambda x: torch.from_numpy(rng.standard_normal(tuple(x.shape), np.float32))  # noqa: E731
+    mean: float | None = None
+    times = frame_times_s(scene)
+    for start in range(0, times.size, _CHUNK):
+        now = times[start : start + _CHUNK]
+        linear, pixels = film.render(now, window)
+        mean = float(linear[0].mean()) if mean is None else mean
+        gain = torch.as_tensor(sensor.gains(scene, mean, now), dtype=torch.float32)
+        rgb = sensor.develop(scene, sensor.optics(linear), gain, normal).round().to(torch.uint8).numpy()
+        degrees = None
+        if camera.thermal:
+            seen = thermal.temperatures(film, pixels, now, window.size, window.finer)
+            degrees = thermal.develop(film, seen, now, _THERMAL_SIZE, rng)
+        yield Shot(now, rgb, degrees)
+
+
+def truth(scene: Scene) -> dict[str, Signal]:
+    """Signals of a scene: "bvp", "resp", and "ibi" at the beats; a null twin's bvp is 0 and it has no beats."""
+    from vitalcam.synth import acting
+
+    pulse, breath = acting.physiology(scene)
+    fine, coarse = (np.arange(0, scene.duration_s, 1 / hz) for hz in (_BVP_HZ, _RESP_HZ))
+    bvp = pulse.at(fine) if scene.pulse else np.zeros_like(fine)
+    signals = {"bvp": Signal(bvp, fine, "bvp"), "resp": Signal(breath.at(coarse), coarse, "resp")}
+    beats = pulse.between(0.0, scene.duration_s)
+    if scene.pulse and beats.size > 1:
+        signals["ibi"] = Signal(np.diff(beats), beats[1:], "ibi", "s")
+    return signals
+
+
+def write(
+    out_dir: str | Path, scenario: str, n: int, seed: int = 0, *, duration_s: float = 20.0, null_twins: bool = False
+) -> list[Path]:
+    """Write ``n`` recordings of a scenario into their own folders.
+
+    Args:
+        out_dir: where; created.
+        scenario: name in `vitalcam.synth.scenarios.SCENARIOS`.
+        n: how many; each shows another person.
+        seed: of the first; the others follow.
+        duration_s: length of each.
+        null_twins: write beside each the same clip without a pulse.
+
+    Returns:
+        The folders.
+    """
+    scenes = [scenarios.sample(scenario, seed + k, duration_s=duration_s) for k in range(n)]
+    if null_twins:
+        scenes = [twin for scene in scenes for twin in (scene, scene.null_twin())]
+    return write_scenes(out_dir, scenes)
+
+
+def write_scenes(out_dir: str | Path, scenes: Iterable[Scene]) -> list[Path]:
+    """Write scenes, each into the folder of its name; those that are complete are left as they are."""
+    return [write_scene(Path(out_dir) / name(scene), scene) for scene in scenes]
+
+
+def name(scene: Scene) -> str:
+    """Name of a scene's folder: scenario, person, whether it is a null twin, digest."""
+    return f"{scene.scenario}-{scene.identity}{'' if scene.pulse else '-null'}-{scene.digest}"
+
+
+def write_scene(folder: Path, scene: Scene) -> Path:
+    """Write one scene; ``scene.json`` comes last and marks the folder as complete."""
+    from vitalcam.video.write import write_video
+
+    if (folder / "scene.json").exists():
+        return folder
+    folder.mkdir(parents=True, exist_ok=True)
+    times, camera = frame_times_s(scene), scene.camera
+    thermal: list[Floats] = []
+    path = folder / f"rgb{_SUFFIX.get(camera.codec, '.mp4')}"
+    crf = camera.crf if camera.codec == "libx264" else None
+    write_video(path, _collected(scene, thermal), times_s=times, codec=camera.codec, crf=crf)
+    if thermal:
+        kelvin = np.concatenate(thermal) + 273.15
+        np.save(folder / "thermal.npy", np.clip(np.rint(100 * kelvin), 0, 65535).astype(np.uint16))
+        _table(folder / "thermal_times.csv", time_s=times)
+    for key, signal in truth(scene).items():
+        _table(folder / f"{key}.csv", time_s=signal.time_s, **{key: signal.values})
+    about = {"digest": scene.digest, "video": path.name, **scene.attributes()}
+    (folder / "scene.json").write_text(json.dumps(about, indent=1) + "\n")
+    return folder
+
+
+def _collected(scene: Scene, thermal: list[Floats]) -> Iterator[Bytes]:
+    for shot in shots(scene):
+        if shot.thermal_c is not None:
+            thermal.append(shot.thermal_c.astype(np.float32))
+        yield from shot.rgb
+
+
+def _table(path: Path, **columns: Floats) -> None:
+    with path.open("w", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(columns)
+        writer.writerows(zip(*([f"{v:.6f}" for v in column] for column in columns.values()), strict=True))
+
+
+def read(folder: str | Path) -> Recording:
+    """Open a folder that `write` made; video is decoded when it is iterated.
+
+    Raises:
+        DatasetError: the folder is incomplete.
+    """
+    from vitalcam.video.read import open_video
+
+    folder = Path(folder)
+    about_path = folder / "scene.json"
+    if not about_path.exists():
+        raise DatasetError(f"{folder}: no scene.json, so it was not finished; write it again")
+    about: dict[str, Any] = json.loads(about_path.read_text())
+    videos = {"rgb": open_video(folder / about["video"])}
+    if (folder / "thermal.npy").exists():
+        videos["thermal"] = _thermal(folder)
+    signals = {
+        key: _signal(folder / f"{key}.csv", key) for key in ("bvp", "resp", "ibi") if (folder / f"{key}.csv").exists()
+    }
+    flat = {
+        f"{part}.{key}": value
+        for part, values in about.items()
+        if isinstance(values, dict)
+        for key, value in values.items()
+    }
+    flat |= {key: value for key, value in about.items() if not isinstance(value, dict)}
+    return Recording("synth", str(about["identity"]), about["scenario"], folder.name, videos, signals, flat)
+
+
+def _signal(path: Path, kind: str) -> Signal:
+    table = np.loadtxt(path, delimiter=",", skiprows=1, ndmin=2)
+    return Signal(table[:, 1], table[:, 0], kind, "s" if kind == "ibi" else "a.u.")
+
+
+def _thermal(folder: Path) -> Video:
+    frames = np.load(folder / "thermal.npy", mmap_mode="r")
+    times = np.loadtxt(folder / "thermal_times.csv", skiprows=1, ndmin=1)
+    rate = 1 / float(np.median(np.diff(times))) if times.size > 1 else float("nan")
+    height, width = frames.shape[1:]
+    source = str(folder / "thermal.npy")
+    return Video(source, width, height, rate, float(times[-1]), functools.partial(_degrees, frames, times), "thermal")
+
+
+def _degrees(frames: Any, times_s: Floats) -> Iterator[Frame]:
+    for index, (raw, time_s) in enumerate(zip(frames, times_s, strict=True)):
+        yield Frame((raw[..., None] / np.float32(100) - np.float32(273.15)).astype(np.float32), float(time_s), index)

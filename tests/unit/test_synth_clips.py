@@ -1,0 +1,121 @@
+"""Recordings on disk and clips in memory show the same people with the same truth."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib.util
+
+import numpy as np
+import pytest
+
+if importlib.util.find_spec("anny") is None:
+    pytest.skip("the shapes of heads are in the extra [synth]", allow_module_level=True)
+torch = pytest.importorskip("torch")
+
+from vitalcam.errors import ConfigError, DatasetError  # noqa: E402
+from vitalcam.synth import clips, recordings, scenarios  # noqa: E402
+
+
+def small(scenario: str, **camera):
+    scene = scenarios.sample(scenario, 21, duration_s=2.0)
+    lens = dataclasses.replace(scene.camera, width=160, height=120, **camera)
+    return dataclasses.replace(scene, camera=lens)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    scene = small("thermal", codec="ffv1", fps_hz=10.0)
+    return recordings.write_scenes(tmp_path_factory.mktemp("synth"), [scene])[0], scene
+
+
+def test_what_is_written_is_read(folder):
+    path, scene = folder
+    recording = recordings.read(path)
+    frames = list(recording.videos["rgb"])
+    assert [frame.time_s for frame in frames] == pytest.approx(np.arange(20) / 10, abs=1e-3)
+    assert recording.attributes["digest"] == scene.digest
+    assert recording.attributes["person.skin_type"] == scene.person.skin_type
+    truth = recordings.truth(scene)
+    assert set(recording.signals) == {"bvp", "resp", "ibi"}
+    np.testing.assert_allclose(recording.signals["bvp"].values, truth["bvp"].values, atol=1e-5)
+    assert recording.signals["bvp"].fs_hz == pytest.approx(125)
+
+
+def test_thermal_video_has_faces_of_body_temperature_in_a_room(folder):
+    recording = recordings.read(folder[0])
+    degrees = np.stack([frame.pixels[..., 0] for frame in recording.videos["thermal"]])
+    assert degrees.shape == (20, 240, 320)
+    assert np.percentile(degrees, 2) == pytest.approx(23, abs=0.7)
+    assert 32 < np.percentile(degrees, 99.5) < 38
+    assert np.diff(degrees, axis=0).std() == pytest.approx(0.05 * 2**0.5, rel=0.5)
+
+
+def test_a_second_writing_leaves_what_is_complete_and_frames_are_the_same(folder):
+    path, scene = folder
+    before = (path / "scene.json").stat().st_mtime_ns
+    assert recordings.write_scene(path, scene) == path
+    assert (path / "scene.json").stat().st_mtime_ns == before
+    again = np.concatenate([shot.rgb for shot in recordings.shots(scene)])
+    from vitalcam.video.colour import to_rgb
+
+    read = np.stack([to_rgb(frame) for frame in recordings.read(path).videos["rgb"]])
+    np.testing.assert_array_equal(again, read)
+
+
+def test_unfinished_folders_are_named(tmp_path):
+    with pytest.raises(DatasetError, match=r"scene\.json"):
+        recordings.read(tmp_path)
+
+
+def test_frames_come_late_and_get_lost_but_in_order():
+    scene = scenarios.sample("webcam", 3, duration_s=20.0)
+    times = recordings.frame_times_s(scene)
+    assert np.all(np.diff(times) > 0)
+    assert np.diff(times).std() > 0.001
+    lossy = dataclasses.replace(scene, camera=dataclasses.replace(scene.camera, dropped=0.2, jitter_s=0.0))
+    assert recordings.frame_times_s(lossy).size == pytest.approx(0.8 * 20 * scene.camera.fps_hz, rel=0.1)
+
+
+def test_null_twins_have_no_truth_to_find():
+    signals = recordings.truth(small("still").null_twin())
+    assert not signals["bvp"].values.any()
+    assert "ibi" not in signals
+
+
+def batch(**changes):
+    wish = {"batch": 2, "frames": 24, "seed": 5, "identities": 1, "scenario": ["still", "walk"]} | changes
+    return next(iter(clips.batches(1, **wish)))
+
+
+def test_clips_have_their_truth_and_come_again():
+    one, same = batch(), batch()
+    assert one.video.shape == (2, 3, 24, 72, 72)
+    assert torch.equal(one.video, same.video)
+    assert 20 < one.video.mean() < 200
+    for k, scene in enumerate(one.scenes):
+        assert scene.identity < scenarios.TEST_IDENTITIES
+        times = one.start_s[k] + np.arange(24) / 30
+        from vitalcam.synth.acting import physiology
+
+        np.testing.assert_allclose(one.bvp[k], physiology(scene)[0].at(times), atol=1e-5)
+
+
+def test_clips_without_pulse_and_with_temperatures():
+    made = batch(null_share=1.0, channels="rgbt", size_px=36)
+    assert made.video.shape == (2, 4, 24, 36, 36)
+    assert not made.bvp.any()
+    assert torch.isnan(made.heart_rate).all()
+    assert 22 < made.video[:, 3].mean() < 37
+
+
+def test_people_for_testing_are_not_given_to_training():
+    with pytest.raises(ConfigError, match="identities"):
+        next(clips.batches(1, identities=scenarios.TEST_IDENTITIES + 1))
+
+
+def test_the_clip_carries_the_pulse():
+    scene = scenarios.sample("still", 40, duration_s=10.0)
+    made = clips.render([scene], frames=150, rng=np.random.default_rng(0))
+    null = clips.render([scene.null_twin()], frames=150, rng=np.random.default_rng(0))
+    difference = (made.video - null.video)[0, 1, :, 14:58, 14:58].mean((1, 2))
+    assert torch.corrcoef(torch.stack([difference, made.bvp[0]]))[0, 1] < -0.95
