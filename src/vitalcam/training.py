@@ -191,8 +191,12 @@ def _shapes(tensors: Mapping[str, Tensor]) -> dict[str, tuple[int, ...]]:
     return {name: tuple(tensor.shape) for name, tensor in tensors.items()}
 
 
-def trained(path: Path) -> tuple[Training, nn.Module]:
+def trained(path: Path, options: Mapping[str, Any] | None = None) -> tuple[Training, nn.Module]:
     """A network that `train` wrote, ready to measure, and how it was trained.
+
+    Args:
+        path: of its weights.
+        options: of ``build`` that differ from those in training, such as ``attention_at_inference``.
 
     Raises:
         WeightsError: the file was not written by `train`, or is damaged.
@@ -205,6 +209,7 @@ def trained(path: Path) -> tuple[Training, nn.Module]:
             f"{path}: holds no training of vitalcam; give last.safetensors or best.safetensors"
         ) from None
     training = config.build(Training, {**about["training"], "start": ""})
+    training = dataclasses.replace(training, options={**training.options, **(options or {})})
     network = training.network().eval()
     load_weights(network, path)
     return training, network
@@ -219,10 +224,11 @@ class TrainedModel(Model):
     Args:
         path: of its weights.
         device: as torch names it.
+        options: see `trained`.
     """
 
-    def __init__(self, path: Path, *, device: str = "cpu") -> None:
-        training, network = trained(path)
+    def __init__(self, path: Path, *, device: str = "cpu", options: Mapping[str, Any] | None = None) -> None:
+        training, network = trained(path, options)
         network.to(device)
         self.differenced = training.target == "change"
         sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
