@@ -166,6 +166,8 @@ class Tracker:
 
     def _assign(self, frame: Frame, tracks: Sequence[_Track], found: Sequence[Detection]) -> list[_Track]:
         """Give each face the detection most like it, each at most once. Returns the faces that got none."""
+        if not tracks:
+            return []
         now = frame.time_s
         others = [t for t in self._visible() if t not in tracks and t.seen_s == now]
         found = _new(found, others, frame)

@@ -93,12 +93,12 @@ def _sample(
     out = np.full((at.size, values.shape[1]), np.nan, dtype=values.dtype)
     if time.size < 2:
         return out, np.zeros(at.size, dtype=bool)
-    dense = _local_rate(time, at) * step_s > DENSE
-    valid = _weights(time, at, max_gap_s)[2]
-    plain = valid & ~dense
-    out[plain] = _mean_of_points(values, time, at[plain, None], max_gap_s)
-    spread = (np.arange(8) - 3.5) / 8 * step_s
-    out[valid & dense] = _mean_of_points(values, time, at[valid & dense, None] + spread, max_gap_s)
+    rows, weights, valid = _weights(time, at, max_gap_s)
+    out[valid] = _mixed(values, rows[valid], weights[valid])
+    dense = valid & (_local_rate(time, at) * step_s > DENSE)
+    if dense.any():
+        spread = (np.arange(8) - 3.5) / 8 * step_s
+        out[dense] = _mean_of_points(values, time, at[dense, None] + spread, max_gap_s)
     return out, valid
 
 
@@ -116,10 +116,17 @@ def _mean_of_points(values: NDArray[Any], time: Array, points: Array, max_gap_s:
     for column in points.T:
         rows, weights, valid = _weights(time, column, max_gap_s)
         weights[~valid] = 0
-        for k in range(4):
-            total += weights[:, k, None].astype(values.dtype) * values[rows[:, k]]
+        total += _mixed(values, rows, weights)
         count += valid
     total /= np.maximum(count, 1).astype(values.dtype)[:, None]
+    return total
+
+
+def _mixed(values: NDArray[Any], rows: NDArray[np.intp], weights: Array) -> NDArray[Any]:
+    """(N, M): sums of four rows (N, 4) of values with their weights (N, 4)."""
+    total = np.zeros((rows.shape[0], values.shape[1]), dtype=values.dtype)
+    for k in range(4):
+        total += weights[:, k, None].astype(values.dtype) * values[rows[:, k]]
     return total
 
 
