@@ -79,12 +79,13 @@ class Rows:
     Args:
         columns: numbers in a row.
         keep_s: how far back a reader may look.
+        dtype: of the numbers.
     """
 
-    def __init__(self, columns: int, keep_s: float) -> None:
+    def __init__(self, columns: int, keep_s: float, dtype: type = np.float64) -> None:
         self._keep_s = keep_s
-        self._times: Floats = np.empty(1024)
-        self._rows: Floats = np.empty((1024, columns))
+        self._times: Floats = np.empty(256)
+        self._rows: Floats = np.empty((256, columns), dtype)
         self._first = self._n = 0
         self.count = 0
         """Rows pushed so far."""
@@ -110,7 +111,7 @@ class Rows:
         first = int(np.searchsorted(self._times[: self._n], oldest, "left"))
         times, rows = self._times[first : self._n], self._rows[first : self._n]
         size = self._times.size if times.size <= self._times.size // 2 else 2 * self._times.size
-        self._times, self._rows = np.empty(size), np.empty((size, rows.shape[1]))
+        self._times, self._rows = np.empty(size), np.empty((size, rows.shape[1]), rows.dtype)
         self._times[: times.size], self._rows[: times.size] = times, rows
         self._first, self._n = 0, times.size
 

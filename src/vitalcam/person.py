@@ -53,15 +53,17 @@ class Person:
         self.id = id
         self.track = TrackLog(id)
         self.windows: list[Estimate] = []
-        self.waves = {name: Stitcher(runner.spec.fs_hz) for name in {*runner.spec.outputs, "resp"}}
+        self.waves = {name: Stitcher(runner.spec.fs_hz) for name in runner.spec.outputs}
+        self.breath = Stitcher(runner.spec.fs_hz)
         self._settings = settings
         self._runner = runner
         self._fs_hz = runner.spec.fs_hz
-        self._clip_s = settings.window_s if runner.spec.size_px == 1 else runner.spec.frames / self._fs_hz
+        self._clip_s = runner.spec.frames / self._fs_hz or settings.window_s
         self._hop_s = settings.step_s if runner.spec.size_px == 1 else self._clip_s / 2
-        self._sampler = Sampler(max(36, runner.spec.size_px))
+        self._sampler = Sampler(_crop_px(runner.spec.size_px))
+        self._crops = Rows(3 * runner.spec.size_px**2, self._clip_s + 2, np.float32)
         self._rows = Rows(sample.N_COLUMNS, max(settings.window_s, settings.resp_window_s) + 2)
-        self._unconfirmed: list[tuple[float, Floats]] = []
+        self._unconfirmed: list[tuple[float, Floats, Floats]] = []
         self._pending: list[float] = []
         self._cut_s = -math.inf
         self._on_clock: tuple[object, tuple[Floats, Floats, Bools]] = (
@@ -76,11 +78,11 @@ class Person:
             self._unconfirmed.clear()
             self._sampler.reset()
             return
-        row, _ = self._sampler.push(frame, face, background)
+        row, crop = self._sampler.push(frame, face, background)
         if face.state == "detected":
             self.confirm()
         if np.isfinite(row[sample.SKIN]).all():
-            self._unconfirmed.append((frame.time_s, row))
+            self._unconfirmed.append((frame.time_s, row, crop))
 
     def advance(self, t_s: float) -> list[Estimate]:
         """A window ends at ``t_s``: give the estimates that are final now."""
@@ -97,14 +99,16 @@ class Person:
 
     def confirm(self) -> None:
         """Trust the frames since the last detection, there being no more."""
-        for time_s, row in self._unconfirmed:
+        for time_s, row, crop in self._unconfirmed:
             self._rows.push(time_s, row)
+            if self._runner.spec.size_px > 1:
+                self._crops.push(time_s, _shrunk(crop, self._runner.spec.size_px).ravel())
         self._unconfirmed.clear()
 
     def signals(self) -> dict[str, Signal]:
         """The stitched waves from the first sight of the face on; NaN in gaps."""
         found = {}
-        for name, stitcher in self.waves.items():
+        for name, stitcher in {**self.waves, "resp": self.breath}.items():
             wave = stitcher.wave()
             known = np.flatnonzero(np.isfinite(wave))
             if known.size:
@@ -125,17 +129,29 @@ class Person:
         return done
 
     def _cut(self, t_s: float) -> None:
-        """Run the method on the clip that ends at ``t_s`` and stitch its waves."""
+        """Run the method or model on the clip that ends at ``t_s`` and stitch its waves."""
         self._cut_s = t_s
-        values, time_s, valid = self._uniform(max(t_s - self._clip_s, 0.0), t_s)
+        frames, time_s, valid = self._clip(max(t_s - self._clip_s, 0.0), t_s)
+        spec = self._runner.spec
         for run in runs(valid):
-            if run.stop - run.start < _MIN_PIECE_S * self._fs_hz:
+            first = run.start + (run.stop - run.start) % spec.frames_multiple
+            if run.stop - first < _MIN_PIECE_S * self._fs_hz:
                 continue
-            skin = values[run, None, None, sample.SKIN]
-            clip = Clip(skin, time_s[run], self._fs_hz, valid[run], self.id)
-            start = round(time_s[run.start] * self._fs_hz)
+            part = slice(first, run.stop)
+            clip = Clip(frames[part], time_s[part], self._fs_hz, valid[part], self.id)
+            start = round(time_s[first] * self._fs_hz)
             for name, wave in self._runner.run(clip).items():
                 self.waves[name].add(start, wave)
+
+    def _clip(self, t0_s: float, t1_s: float) -> tuple[Floats, Floats, Bools]:
+        """Frames (T, H, W, 3) on the uniform clock, their times, and which of them are not in a gap."""
+        size = self._runner.spec.size_px
+        if size == 1:
+            values, time_s, valid = self._uniform(t0_s, t1_s)
+            return values[:, None, None, sample.SKIN], time_s, valid
+        times, crops = self._crops.between(t0_s - _MARGIN_S, t1_s + _MARGIN_S)
+        frames, time_s, valid = uniform(crops, times, fs_hz=self._fs_hz, t0_s=t0_s, t1_s=t1_s)
+        return frames.reshape(-1, size, size, 3), time_s, valid
 
     def _uniform(self, t0_s: float, t1_s: float) -> tuple[Floats, Floats, Bools]:
         """Rows on the uniform clock; a column that is unknown anywhere is NaN throughout."""
@@ -173,8 +189,10 @@ class Person:
         values, time_s, valid = self._uniform(t0_s, t_s)
         run = max(runs(valid), key=lambda r: r.stop - r.start, default=slice(0, 0))
         values, time_s = values[run], time_s[run]
-        sources = breath.from_motion(values[:, [sample.X, sample.Y]], fs_hz=self._fs_hz)
+        sources: dict[str, Floats] = {**breath.from_motion(values[:, [sample.X, sample.Y]], fs_hz=self._fs_hz)}
         start = round(time_s[0] * self._fs_hz) if time_s.size else 0
+        if "resp" in self.waves:
+            sources["network"] = self.waves["resp"].wave(start, start + time_s.size)
         wave = self.waves["bvp"].wave(start, start + time_s.size)
         rates = [w for w in self.windows if w.quantity == "heart_rate" and w.value and w.t1_s > t0_s]
         if rates and np.isfinite(wave).all():
@@ -184,7 +202,7 @@ class Person:
         found = breath.fuse(sources, fs_hz=self._fs_hz)
         value = None if found.rate_hz is None else 60 * found.rate_hz
         if value is not None:
-            self.waves["resp"].add(start, found.wave, signed=False)
+            self.breath.add(start, found.wave, signed=False)
         return Estimate(
             "resp_rate", value, "breaths/min", t0_s, t_s, found.confidence, found.reason, "fused", found.evidence
         )
@@ -225,6 +243,17 @@ class Person:
 
     def _checks(self) -> list[ModuleType]:
         return [m for m in (pos, chrom, green) if self._runner.spec.name != m.SPEC.name][:2]
+
+
+def _crop_px(size_px: int) -> int:
+    """Side of the crop that the skin is read from: at least 36, and a multiple of what the model wants."""
+    return size_px * -(-36 // size_px)
+
+
+def _shrunk(crop: Floats, size_px: int) -> Floats:
+    """Means of square blocks: (n, n, 3) to (size_px, size_px, 3)."""
+    k = crop.shape[0] // size_px
+    return crop.reshape(size_px, k, size_px, k, 3).mean(axis=(1, 3)) if k > 1 else crop
 
 
 _STATES = ("detected", "held", "lost")

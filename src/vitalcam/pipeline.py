@@ -15,10 +15,12 @@ from typing import Any
 import numpy as np
 
 from vitalcam import __version__, config, registry
+from vitalcam.errors import UsageError
 from vitalcam.face.crop import area
 from vitalcam.face.sample import background_rgb
 from vitalcam.face.track import Tracker
 from vitalcam.person import LOOKAHEAD_S, Person, Runner
+from vitalcam.runtime import Model
 from vitalcam.settings import Settings
 from vitalcam.summary import face_result
 from vitalcam.types import Bytes, Clip, Estimate, Face, Floats, Frame, ModelSpec, Result, Video
@@ -258,7 +260,16 @@ class _Classical:
 
 
 def _runner(settings: Settings) -> Runner:
-    return _Classical(settings.method)
+    if not settings.model:
+        return _Classical(settings.method)
+    model = Model.load(settings.model)
+    if dict(model.spec.channels) != {"rgb": 3} or "bvp" not in model.spec.outputs:
+        wants = " + ".join(model.spec.channels)
+        raise UsageError(
+            f"{settings.model}: takes {wants}, gives {', '.join(model.spec.outputs)}; measuring needs a "
+            "model of colour video that gives bvp"
+        )
+    return model
 
 
 def _versions(spec: ModelSpec) -> dict[str, str]:

@@ -21,8 +21,8 @@ class Settings:
     """Choices of one measurement; the defaults are what `vitalcam measure` does.
 
     Attributes:
-        method: a classical method (`vitalcam methods`) or, where ``model`` is given, the check beside it.
-        model: a network (`vitalcam models`); empty for none.
+        method: a classical method (`vitalcam methods`).
+        model: a network (`vitalcam models`) in its place; empty for none.
         faces: how many faces to follow at most; None for all.
         window_s: length of a heart-rate window.
         step_s: distance of windows.

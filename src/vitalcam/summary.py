@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from vitalcam.person import Person
-from vitalcam.signal import hrv, peaks
+from vitalcam.signal import hrv, peaks, quality
 from vitalcam.types import Estimate, FaceResult, Floats, Reason, Signal
 
 _ABSENT: tuple[Reason, ...] = ("no_face", "gap", "too_short")
@@ -40,8 +40,8 @@ def face_result(person: Person) -> FaceResult:
 def whole_rate(windows: Sequence[Estimate]) -> Estimate:
     """One estimate for the recording: the median of the windows that have an answer.
 
-    Its quality holds the range over time (5th to 95th percentile), the rate from beat to beat, and the share of windows
-    answered, of those in which there was a face.
+    Its quality holds the range over time (5th to 95th percentile), and the share of the windows with a
+    face that were answered.
     """
     answered = [w for w in windows if w.value is not None]
     judged = [w for w in windows if w.reason not in _ABSENT]
@@ -53,9 +53,9 @@ def whole_rate(windows: Sequence[Estimate]) -> Estimate:
         return Estimate(first.quantity, None, first.unit, *span, _mean_confidence(judged), reason, first.method)
     values = np.array([w.value for w in answered], float)
     low, high = np.percentile(values, [5, 95])
-    quality = {"low": float(low), "high": float(high), "answered": share}
+    spread = {"low": float(low), "high": float(high), "answered": share}
     value, trust = float(np.median(values)), _mean_confidence(answered)
-    return Estimate(first.quantity, value, first.unit, *span, trust, None, first.method, quality)
+    return Estimate(first.quantity, value, first.unit, *span, trust, None, first.method, spread)
 
 
 def _no_breath(rate: Estimate) -> Estimate:
@@ -95,8 +95,23 @@ def _beats(bvp: Signal, windows: Sequence[Estimate]) -> _Beats | None:
     times = peaks.beats(wave, fs_hz=fs_hz, heart_rate_hz=rate_hz)
     if times.size < 3:
         return None
-    noise_ms = peaks.timing_noise_ms(wave, times, fs_hz=fs_hz)
+    noise_ms = max(peaks.timing_noise_ms(wave, times, fs_hz=fs_hz), _expected_noise_ms(answered, fs_hz))
     return _Beats(times + bvp.time_s[0], noise_ms, float(np.isfinite(wave).sum() / fs_hz))
+
+
+def _expected_noise_ms(answered: Sequence[Estimate], fs_hz: float) -> float:
+    """Timing noise that the windows' signal-to-noise ratio lets expect; what a wave shows of it can be too little."""
+    snr_db, rate_bpm, jitter_s, frame_rate_hz = (
+        float(np.median([w.quality[name] for w in answered]))
+        for name in ("snr_db", "rate_bpm", "jitter_s", "frame_rate_hz")
+    )
+    return hrv.timing_noise_ms(
+        snr_db,
+        heart_rate_hz=rate_bpm / 60,
+        fs_hz=min(fs_hz, frame_rate_hz),
+        jitter_s=jitter_s,
+        band_hz=(quality.LOW_HZ, quality.HIGH_HZ),
+    )
 
 
 def _variability(beats: _Beats | None, rate: Estimate) -> dict[str, Estimate]:
@@ -106,10 +121,8 @@ def _variability(beats: _Beats | None, rate: Estimate) -> dict[str, Estimate]:
         reason: Reason = rate.reason or "too_short"
         return {name: Estimate(name, None, unit, *span, 0.0, reason) for name, unit in hrv.UNITS.items()}
     measures = hrv.hrv(beats.times_s, noise_floor_ms=beats.noise_ms, duration_s=beats.duration_s)
-    quality = {"noise_floor_ms": beats.noise_ms, "duration_s": beats.duration_s}
+    floor = {"noise_floor_ms": beats.noise_ms, "duration_s": beats.duration_s}
     return {
-        name: Estimate(
-            name, value, unit, *span, 0.0 if value is None else rate.confidence, reason, rate.method, quality
-        )
+        name: Estimate(name, value, unit, *span, 0.0 if value is None else rate.confidence, reason, rate.method, floor)
         for name, (value, unit, reason) in measures.items()
     }

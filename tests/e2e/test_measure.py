@@ -157,3 +157,13 @@ def test_black_stretch_is_a_gap() -> None:
     assert np.isnan(wave.between(8.8, 12.9).values).all()
     assert result.heart_rate.value == pytest.approx(90, abs=1)
     assert all(w.value is None for w in heart_rates(result) if 11 <= w.t1_s <= 13)
+
+
+@pytest.mark.parametrize(("noise", "fps", "rate"), [(1.0, 30, 72.0), (3.0, 25, 66.0), (5.0, 30, 110.0)])
+def test_a_regular_pulse_has_no_variability(noise: float, fps: float, rate: float) -> None:
+    scene = Scene(320, 240, (PersonOnScreen(rate, resp_rate_bpm=None, face_height=0.65),), noise_sigma=noise)
+    face = filmed(scene, clock(26, fps)).faces[0]
+    assert face.hrv["mean_ibi"].value == pytest.approx(60000 / rate, rel=0.01)
+    for name in ("rmssd", "sdnn"):
+        value = face.hrv[name].value
+        assert value is None or value < 8, face.hrv[name]

@@ -22,6 +22,8 @@ MAX_MISSING = 0.25
 """Share of the stretch without good intervals from which variability is refused."""
 LEAST_FLOOR_MS = 1.0
 """No floor is lower than this: what interpolation between frames leaves on a clean wave."""
+MAX_FLOOR_MS = 40.0
+"""A floor as high as the variability of most hearts leaves nothing to measure, however large the number."""
 LF_HZ, HF_HZ = (0.04, 0.15), (0.15, 0.4)
 
 
@@ -105,7 +107,7 @@ def _refusal(name: str, found: dict[str, float], lasted_s: float, missing: float
     if not np.isfinite(found.get(name, np.nan)) or (missing > MAX_MISSING and name != "mean_ibi"):
         return "low_quality"
     judged = "sdnn" if name == "sdnn" else "rmssd"
-    if name != "mean_ibi" and not found[judged] > 2 * _floor_of(judged, floor_ms):
+    if name != "mean_ibi" and not (floor_ms <= MAX_FLOOR_MS and found[judged] > 2 * _floor_of(judged, floor_ms)):
         return "noise_floor"
     return None
 
