@@ -45,6 +45,12 @@ _RATES_HZ = {
     "MMPD": 30.0,
     "BP4D": 25.0,
 }  # what the authors trained on, as file names begin with it
+_NAMED = (  # in a file's name: what it says
+    (r"(?i)tscan|ts-can", "model", "tscan"),
+    (r"(?i)deepphys", "model", "deepphys"),
+    (r"HighRes", "frames", 240),
+    (r"HighSpatialRes", "frames", 160),
+)
 _LETTERS_PX = {"L": 72, "M": 36, "S": 9}
 
 
@@ -165,8 +171,8 @@ def load(
     """
     state = read(file)
     habits = _habits(file.stem)
-    wanted = {"model": model, "variant": variant, "size_px": size_px or habits.get("size_px", 0)}
-    layout = _choose(file, recognise({key: tuple(v.shape) for key, v in state.items()}, str(file)), wanted)
+    fits = recognise({key: tuple(v.shape) for key, v in state.items()}, str(file))
+    layout = _choose(file, fits, {"model": model, "variant": variant, "size_px": size_px}, habits)
     fs_hz = fs_hz or habits.get("fs_hz", 0.0)
     if not fs_hz:
         raise WeightsError(f"{file}: neither the file nor its name says at what frame rate it was trained; give fs_hz=")
@@ -296,36 +302,32 @@ def _nearest(shapes: Mapping[str, Shape]) -> str:
     return f"nearest to {nearest}, but tensors are " + ", ".join(parts) + "; it cannot be imported"
 
 
-def _choose(file: Path, fits: Iterable[Layout], wanted: Mapping[str, Any]) -> Layout:
-    """The one layout meant of those that fit, by what the caller or the file's name says."""
-    stem = re.sub("[^a-z0-9]", "", file.stem.lower())
+def _choose(file: Path, fits: Iterable[Layout], wanted: Mapping[str, Any], habits: Mapping[str, Any]) -> Layout:
+    """The one layout meant of those that fit: what the caller says must hold, what the name says may help."""
     left = list({str(layout): layout for layout in fits}.values())
-    if wanted["model"]:
-        left = [layout for layout in left if layout.model == wanted["model"]]
-    elif any(layout.model in stem for layout in left):
-        left = [layout for layout in left if layout.model in stem]
-    if wanted["variant"]:
-        left = [layout for layout in left if layout.variant == wanted["variant"]]
-    if len(left) > 1 and wanted["size_px"]:
-        left = [layout for layout in left if layout.spec.size_px == wanted["size_px"]]
-    if len(left) > 1 and "highres" in stem:
-        left = [layout for layout in left if layout.spec.frames == 240]
-    if len(left) > 1 and "highspatialres" in stem:
-        left = [layout for layout in left if layout.spec.frames != 240]
-    if len(left) != 1:
-        between = ", ".join(sorted(str(layout) for layout in left or fits))
+    between = ", ".join(sorted(map(str, left)))
+    for key, value in wanted.items():
+        left = [layout for layout in left if not value or _trait(layout, key) == value]
+    if not left:
         asked = ", ".join(f"{key}={value!r}" for key, value in wanted.items() if value)
+        raise WeightsError(f"{file}: is {between}, and not {asked}")
+    for key in ("model", "size_px", "frames"):
+        named = [layout for layout in left if _trait(layout, key) == habits.get(key)]
+        left = named if len(left) > 1 and named else left
+    if len(left) > 1:
         raise WeightsError(
-            f"{file}: its tensors do not say which of {between} it is"
-            + (f", and it is not {asked}" if asked and not left else "")
-            + "; give model=, variant= or size_px="
+            f"{file}: its tensors do not say which of {between} it is; give model=, variant= or size_px="
         )
     return left[0]
 
 
+def _trait(layout: Layout, key: str) -> Any:
+    return getattr(layout if key in ("model", "variant") else layout.spec, key)
+
+
 def _habits(stem: str) -> dict[str, Any]:
     """What the authors' habits of naming files say; empty for a name of other habits."""
-    said: dict[str, Any] = {}
+    said: dict[str, Any] = {name: value for pattern, name, value in _NAMED if re.search(pattern, stem)}
     for dataset, fs_hz in _RATES_HZ.items():
         if re.match(rf"(?:\w+__)?{dataset}_", stem):
             said |= {"training_data": dataset, "fs_hz": fs_hz}

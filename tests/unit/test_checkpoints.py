@@ -137,8 +137,28 @@ def test_size_is_asked_for_and_taken_from_argument_or_name(saved):
 
 
 def test_a_contradiction_is_refused(saved):
-    with pytest.raises(WeightsError, match="it is not model='physnet'"):
-        load(saved(state_of(layout_of(*RGB))), model="physnet")
+    file = saved(state_of(layout_of(*RGB)))
+    with pytest.raises(WeightsError, match="is factorizephys:rgb, and not model='physnet'"):
+        load(file, model="physnet")
+    with pytest.raises(WeightsError, match="and not size_px=36"):
+        load(file, size_px=36)
+
+
+@pytest.mark.parametrize(
+    ("model", "variant", "options", "name"),
+    [
+        ("factorizephys", "rgb_128_240", {}, "UBFC-rPPG_Intra_FactorizePhys_FSAM_Res_HighRes.pth"),
+        ("factorizephys", "rgb_128", {}, "UBFC-rPPG_Intra_FactorizePhys_FSAM_Res_HighSpatialRes.pth"),
+        ("tscan", "toolbox", {"size_px": 36}, "PURE_TSCAN.pth"),
+        ("deepphys", "toolbox", {"size_px": 36}, "UBFC-rPPG_DeepPhys.pth"),
+    ],
+)
+def test_a_name_tells_apart_what_has_the_same_tensors(saved, model, variant, options, name):
+    layout = layout_of(model, variant, **options)
+    checkpoint = load(saved(state_of(layout), name))
+    assert (checkpoint.spec.name, checkpoint.variant, checkpoint.spec.frames) == (model, variant, layout.spec.frames)
+    with pytest.raises(WeightsError, match="do not say which"):
+        load(saved(state_of(layout), "PURE.pth"))
 
 
 def test_frame_rate_is_asked_for(saved):

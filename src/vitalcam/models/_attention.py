@@ -29,7 +29,8 @@ class AttentionSettings:
     """How a network attends; what `build` takes as options.
 
     Attributes:
-        attention: "fsam" (plain NMF), "tsfm" (projection on the target), "grbf" (smooth NMF) or "none".
+        attention: "fsam" (plain NMF), "tsfm" (projection on the target), "grbf" (smooth NMF) or "none". In `paper` form
+            "tsfm" shows the network its target: training ends well and measuring badly (docs/fidelity.md).
         form: "paper" or "released"; see `docs/fidelity.md`.
         mapping: what is a row of the matrix: time (τ), time and channel (τκ) or channel (κ).
         rank: of the approximation.

@@ -127,9 +127,10 @@ def build(variant: str = "", **options: Any) -> BranchNetwork:
 
     Args:
         variant: a name of `VARIANTS`; empty for "72_rgb".
-        options: fields of `AttentionSettings` ("tsfm" unless said otherwise), `resp_rank` (4) in place of `rank` for
-            breathing, `dropout`, and `first_pad`: zeros around the pictures before the first convolution of the BVP
-            branch, which the authors had in November 2024 and two of their released files need.
+        options: fields of `AttentionSettings`; `resp_rank` (4) in place of `rank` for breathing; `dropout`;
+            `first_pad`, zeros around the pictures before the first convolution of the BVP branch, which the authors had
+            in November 2024 and two of their files need. Attention is "fsam" unless said otherwise: the paper's
+            "tsfm", done as it is written, shows the network its target while training (docs/fidelity.md).
 
     Raises:
         UnknownName: there is no such variant.
@@ -138,7 +139,7 @@ def build(variant: str = "", **options: Any) -> BranchNetwork:
     row = _ROWS[chosen(variant, _ROWS)]
     dropout, first_pad = options.pop("dropout", 0.1), options.pop("first_pad", None)
     resp_rank = options.pop("resp_rank", 4)
-    settings = AttentionSettings.of("mmrphys", options, attention="tsfm")
+    settings = AttentionSettings.of("mmrphys", options)
     branches = {}
     for task in row.tasks:
         table = row.table(task)
