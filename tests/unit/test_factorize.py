@@ -1,5 +1,6 @@
 """The factorization core against linear algebra: what a low-rank approximation must do."""
 
+import copy
 import itertools
 
 import pytest
@@ -171,6 +172,7 @@ def test_error_is_a_training_term_in_paper_form(kind):
     module(embeddings())
     loss = module.aux_loss()
     assert 0 < loss.item() < 1
+    assert copy.deepcopy(module).aux_loss() is None
     loss.backward()
     assert module.squeeze[0].weight.grad.abs().sum() > 0
     released = attention(attention=kind, form="released")

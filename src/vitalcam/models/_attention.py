@@ -128,7 +128,7 @@ class FactorizedAttention(nn.Module):
         shifted = self._from_zero(e)
         v = self.squeeze(shifted)
         v_hat = self.approximate(v, target)
-        if self.training:
+        if self.training and self.settings.form == "paper" and self.settings.attention != "tsfm":
             self._error = relative_error(v, v_hat)
         product = instance_norm((shifted + 1) * (self._from_zero(self.expand(v_hat)) + 1))
         return e + product if self.settings.residual else product
@@ -140,7 +140,10 @@ class FactorizedAttention(nn.Module):
 
     def aux_loss(self) -> Tensor | None:
         """Relative error of the last approximation while training, with gradient; the released code only logs it."""
-        return self._error if self.settings.form == "paper" and self.settings.attention != "tsfm" else None
+        return self._error
+
+    def __getstate__(self) -> dict[str, Any]:
+        return self.__dict__ | {"_error": None}  # a tensor within a graph cannot be copied
 
     def _factorize(self, matrix: Tensor, target: Tensor | None) -> Tensor:
         s = self.settings
