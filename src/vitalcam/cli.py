@@ -6,6 +6,7 @@ is no number that can be trusted; 130 interrupted.
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -25,8 +26,22 @@ if TYPE_CHECKING:
 _FILE = click.Path(path_type=Path)
 
 
+_ELSEWHERE = {"models": "models", "weights": "models", "synth": "synth"}
+"""Commands that live in `vitalcam.commands`, and their files."""
+
+
 class _Commands(click.Group):
-    """Turns our errors into one line and an exit code."""
+    """Turns our errors into one line and an exit code; imports a command's file when it is asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted([*super().list_commands(ctx), *_ELSEWHERE])
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in _ELSEWHERE:
+            return super().get_command(ctx, cmd_name)
+        module = importlib.import_module(f"vitalcam.commands.{_ELSEWHERE[cmd_name]}")
+        command: click.Command = getattr(module, cmd_name)
+        return command
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
@@ -59,9 +74,12 @@ class _Asked:
 
     sources: tuple[str, ...]
     method: str
+    model: str
     faces: int | None
     window_s: float
+    resp_window_s: float
     step_s: float
+    min_confidence: float
     fps_hz: float | None
     camera_s: float
     json: str | None
@@ -79,9 +97,14 @@ class _Asked:
 @main.command(no_args_is_help=True)
 @click.argument("sources", nargs=-1, metavar="SOURCE...")
 @click.option("--method", default="pos", show_default=True, help="Method; see vitalcam methods.")
+@click.option("--model", default="", metavar="NAME", help="Network in place of a method; see vitalcam models.")
 @click.option("--faces", default="1", show_default=True, callback=_faces, metavar="N|all", help="Faces to follow.")
 @click.option("--window", "window_s", default=10.0, show_default=True, metavar="S", help="Length of a window.")
+@click.option("--resp-window", "resp_window_s", default=30.0, show_default=True, metavar="S", help="For breathing.")
 @click.option("--step", "step_s", default=1.0, show_default=True, metavar="S", help="Distance of windows.")
+@click.option(
+    "--min-confidence", default=0.6, show_default=True, metavar="0..1", help="Give a number from this confidence on."
+)
 @click.option("--fps", "fps_hz", type=float, metavar="HZ", help="Frames are this many per second, whatever they say.")
 @click.option("--seconds", "camera_s", default=30.0, show_default=True, metavar="S", help="How long to use a camera.")
 @click.option(
@@ -114,12 +137,13 @@ def methods() -> None:
     from rich.text import Text
 
     from vitalcam import registry
+    from vitalcam.report import terminal
 
     table = Table("method", "gives", "paper", box=None, pad_edge=False)
     for name in registry.names("methods"):
         spec = registry.find("methods", name).SPEC
         table.add_row(name, ", ".join(spec.outputs), Text(spec.paper))
-    _stdout().print(table)
+    terminal.console().print(table)
 
 
 @main.command()
@@ -206,7 +230,8 @@ def _with_stray_source(asked: _Asked) -> _Asked:
 def _settings(asked: _Asked) -> Settings:
     from vitalcam.settings import Settings
 
-    return Settings(method=asked.method, faces=asked.faces, window_s=asked.window_s, step_s=asked.step_s)
+    names = ("method", "model", "faces", "window_s", "resp_window_s", "step_s", "min_confidence")
+    return Settings(**{name: getattr(asked, name) for name in names})
 
 
 def _refuse_odd(asked: _Asked, inputs: list[str]) -> None:
@@ -299,7 +324,7 @@ def _report_all(asked: _Asked, outcomes: list[Outcome]) -> None:
         if len(outcomes) == 1 and outcomes[0].summary:
             click.echo(outcomes[0].summary)
         elif not (len(outcomes) == 1 and outcomes[0].error):
-            _stdout().print(terminal.table((outcome.task.source, outcome.lines) for outcome in outcomes))
+            terminal.console().print(terminal.table((outcome.task.source, outcome.lines) for outcome in outcomes))
     if len(outcomes) > 1:
         counts = Counter(outcome.status for outcome in outcomes)
         _say(asked, ", ".join(f"{counts[status]} {status}" for status in ("measured", "abstained", "failed")))
@@ -331,15 +356,6 @@ def _tell(message: str) -> None:
     import sys
 
     sys.stderr.write(f"vitalcam: {message}\n")
-
-
-def _stdout() -> Any:
-    """A console for tables: as wide as the terminal, and wide enough for names where the output is kept."""
-    import sys
-
-    from rich.console import Console
-
-    return Console(width=None if sys.stdout.isatty() else 160)
 
 
 @contextmanager

@@ -42,7 +42,7 @@ class UnknownName(UsageError):
     def __init__(self, what: str, name: str, known: Iterable[str]) -> None:
         known = sorted(known)
         close = difflib.get_close_matches(name, known, n=1)
-        hint = f"; did you mean {close[0]!r}?" if close else ";"
+        hint = f"; did you mean {close[0]!r}?" if close else ""
         super().__init__(f"unknown {what} {name!r}{hint} (there are: {', '.join(known) or 'none'})")
 
 

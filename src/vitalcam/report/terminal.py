@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import sys
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from vitalcam.report import words
 from vitalcam.types import Estimate, FaceResult, Result
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 _WIDTH = 12
 
@@ -108,3 +112,10 @@ def _rate(e: Estimate) -> str:
 
 def _row(name: str, text: str) -> str:
     return f"  {name:<{_WIDTH}} {text}"
+
+
+def console() -> Console:
+    """For tables on stdout: as wide as the terminal, and wide enough for names where the output is kept."""
+    from rich.console import Console
+
+    return Console(width=None if sys.stdout.isatty() else 160)

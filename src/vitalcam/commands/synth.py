@@ -1,0 +1,54 @@
+"""`vitalcam synth`: synthetic people on disk, with their truth."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from vitalcam.synth.scene import Scene
+
+
+@click.command()
+@click.argument("scenario", required=False)
+@click.option("--out", type=click.Path(path_type=Path), metavar="DIR", help="Where the recordings go.")
+@click.option("--count", "-n", type=click.IntRange(1), default=1, show_default=True, help="How many people.")
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of the first; the others follow.")
+@click.option("--seconds", type=click.FloatRange(1, 600), default=20.0, show_default=True, metavar="S")
+@click.option("--null-twins", is_flag=True, help="Write beside each the same clip without a pulse.")
+def synth(scenario: str | None, out: Path | None, count: int, seed: int, seconds: float, null_twins: bool) -> None:
+    """Write synthetic recordings of a SCENARIO, or of ladder-1, the fixed benchmark. Needs [train].
+
+    Without a SCENARIO, list them. What is complete is left as it is, so an interrupted call can be repeated.
+    """
+    from vitalcam.synth import scenarios
+
+    if scenario is None:
+        click.echo("\n".join(["ladder-1", *scenarios.SCENARIOS]))
+        return
+    if out is None:
+        raise click.UsageError("give --out DIR, the folder that the recordings go to")
+    if scenario == "ladder-1":
+        scenes = scenarios.ladder()
+    else:
+        scenes = [scenarios.sample(scenario, seed + k, duration_s=seconds) for k in range(count)]
+        if null_twins:
+            scenes = [twin for scene in scenes for twin in (scene, scene.null_twin())]
+    _write(scenes, out)
+
+
+def _write(scenes: list[Scene], out: Path) -> None:
+    import sys
+
+    from rich.console import Console
+    from rich.progress import track
+
+    from vitalcam.report import files
+    from vitalcam.synth import recordings
+
+    files.probe(out / "scene.json")
+    console = Console(stderr=True)
+    for scene in track(scenes, "recordings", console=console, disable=not sys.stderr.isatty(), transient=True):
+        click.echo(recordings.write_scene(out / recordings.name(scene), scene))
