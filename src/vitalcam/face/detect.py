@@ -117,7 +117,7 @@ def near(frame: Frame, box_px: Floats, roll_deg: float = 0.0) -> list[Detection]
 
 
 def _snapped(square_px: Floats) -> Floats:
-    """A square near another, on a grid of about 1/128 of its side: looks at a face at rest share their crop's weights."""
+    """A square near another, on a grid of about 1/128 of its side: looks at a face at rest share a crop's weights."""
     side = float(square_px[2] - square_px[0])
     unit = 2.0 ** round(math.log2(side / 128))
     start = np.round(square_px[:2] / unit) * unit

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -23,9 +24,13 @@ BACKGROUND = slice(12, 15)
 LUMA, CLIPPED, X, Y, SIDE, YAW = range(15, 21)
 N_COLUMNS = 21
 """Columns of a row: mean RGB of all skin; of forehead, right and left cheek; of the background; luma (0..255);
-share of clipped skin; head position (in face sides, rightward and downward); side of the face box (pixels); yaw."""
+share of clipped skin; head position (in face sides, rightward and downward from where it was first seen); side of the
+face box (pixels); yaw."""
 
 _CLIPPED_AT = 250.0
+_LUMA = np.array([0.299, 0.587, 0.114])
+_GAIN_S = 20.0  # in which a gain falls to 1/e: a box lags behind a moving head, so its ratios tend to one side
+_BLUR = 1 / 18  # of the crop's side: about half an eye
 _STRIDE = 16
 
 
@@ -34,7 +39,7 @@ class Sampler:
 
     A box that follows the head moves in steps, and each step changes which pixels are averaged. The frame of the
     step is therefore read with the old and with the new box, and everything after it is scaled by their ratio: the
-    colour trace has no jumps that the skin did not make.
+    colour trace has no jumps that the skin did not make. The scale returns to 1 slowly, so that it cannot run away.
 
     Args:
         size_px: side of the crop; the skin is read from the same crop.
@@ -47,8 +52,9 @@ class Sampler:
     def reset(self) -> None:
         """Forget the face, after it was lost."""
         self._view: _View | None = None
-        self._gain: Floats = np.ones((4, 3))
-        self._offset_px: Floats = np.zeros(2)
+        self._log_gain: Floats = np.zeros((4, 3))
+        self._gain_s = -math.inf
+        self._offset: Floats = np.zeros(2)
 
     def push(self, frame: Frame, face: Face, background: Floats) -> tuple[Floats, Floats]:
         """Read one frame.
@@ -61,33 +67,36 @@ class Sampler:
         Returns:
             a row (`N_COLUMNS`,) and the crop (size_px, size_px, 3) float32, RGB 0..255.
         """
-        moved = self._view is None or not np.array_equal(self._view.face_box_px, face.box_px)
-        if moved:
-            self._follow(frame, face)
+        self._log_gain *= math.exp((self._gain_s - frame.time_s) / _GAIN_S)
+        self._gain_s = frame.time_s
         view = self._view
-        assert view is not None
-        crop = area(frame, view.box_px, (self.size_px, self.size_px))
+        if view is not None and np.array_equal(view.face_box_px, face.box_px):
+            crop = self._crop(frame, view.box_px)
+        else:
+            view, crop = self._follow(frame, face)
         colours, luma, clipped = view.read(crop)
-        position = (view.position_px(crop) + self._offset_px) / view.side_px
+        position = view.shift(crop) + self._offset
         row = np.empty(N_COLUMNS)
-        row[: REGIONS.stop] = (colours * self._gain).ravel()
+        row[: REGIONS.stop] = (colours * np.exp(self._log_gain)).ravel()
         row[BACKGROUND] = background
         row[LUMA:] = luma, clipped, position[0], position[1], view.side_px, face.yaw
         return row, crop
 
-    def _follow(self, frame: Frame, face: Face) -> None:
-        old = self._view
-        box = enlarge(face.box_px, CROP)
-        size = (self.size_px, self.size_px)
-        new = _View(face, box, area(frame, box, size))
+    def _crop(self, frame: Frame, box_px: Floats) -> Floats:
+        return area(frame, box_px, (self.size_px, self.size_px))
+
+    def _follow(self, frame: Frame, face: Face) -> tuple[_View, Floats]:
+        """Set the box anew; gives the new view and its crop."""
+        old, box = self._view, enlarge(face.box_px, CROP)
+        crop = self._crop(frame, box)
+        new = self._view = _View(face, box, crop)
         if old is not None:
-            before = area(frame, old.box_px, size)
-            after = area(frame, box, size)
+            before = self._crop(frame, old.box_px)
             with np.errstate(divide="ignore", invalid="ignore"):
-                ratio = old.read(before)[0] / new.read(after)[0]
-            self._gain = self._gain * np.where(np.isfinite(ratio) & (ratio > 0), ratio, 1.0)
-            self._offset_px = self._offset_px + old.position_px(before) - new.position_px(after)
-        self._view = new
+                step = np.log(old.read(before)[0] / new.read(crop)[0])
+            self._log_gain += np.where(np.isfinite(step), step, 0.0)
+            self._offset += old.shift(before)
+        return new, crop
 
 
 class _View:
@@ -97,24 +106,26 @@ class _View:
         self.face_box_px = face.box_px
         self.box_px = box_px
         self.side_px = float(max(face.box_px[2] - face.box_px[0], face.box_px[3] - face.box_px[1]))
-        self._cell_px = float(box_px[2] - box_px[0]) / crop.shape[0]
-        self._centre_px = (box_px[:2] + box_px[2:]) / 2
         weights = skin_weights(crop, face, box_px)
         self._weights = _normalised(np.stack([weights, *_split(weights, face, box_px)]).reshape(4, -1))
-        self._reference = crop.mean(axis=2).ravel()
-        self._shift = _shift_map(crop.mean(axis=2))
+        self._reference = _channels(crop).mean(axis=0)
+        self._shift = _shift_map(self._reference.reshape(weights.shape)) * (CROP / crop.shape[0])
 
     def read(self, crop: Floats) -> tuple[Floats, float, float]:
         """Mean RGB (4, 3) of all skin, forehead, right and left cheek; luma of the skin; share of it that clips."""
-        cells = crop.reshape(-1, 3)
-        colours = self._weights @ cells
-        clipped = float(self._weights[0] @ (cells.max(axis=1) >= _CLIPPED_AT))
-        return colours, float(colours[0] @ (0.299, 0.587, 0.114)), clipped
+        channels = _channels(crop)
+        colours = np.broadcast_to(self._weights @ channels.T, (4, 3))
+        clipped = float(self._weights[0] @ (channels.max(axis=0) >= _CLIPPED_AT))
+        return colours, float(colours[0] @ _LUMA), clipped
 
-    def position_px(self, crop: Floats) -> Floats:
-        """Where the head is (2,), from how the crop's texture moved since the box was set."""
-        shift: Floats = self._shift @ (crop.mean(axis=2).ravel() - self._reference)
-        return np.asarray(self._centre_px + shift * self._cell_px)
+    def shift(self, crop: Floats) -> Floats:
+        """How far the head moved since the box was set (2,), in face sides, from how the crop's texture moved."""
+        return np.asarray(self._shift @ (_channels(crop).mean(axis=0) - self._reference))
+
+
+def _channels(crop: Floats) -> Floats:
+    """(C, n * n) of a crop (n, n, C)."""
+    return crop.transpose(2, 0, 1).reshape(crop.shape[2], -1)
 
 
 def _normalised(weights: Floats) -> Floats:
@@ -142,16 +153,20 @@ def _shift_map(luma: Floats) -> Floats:
     """(2, n * n) map from a change of luma to the shift in cells that explains it (Lucas and Kanade 1981).
 
     Changes of brightness and contrast are fitted beside the shift and dropped, so that a pulse or a flicker is not
-    taken for motion.
+    taken for motion. Both pictures are blurred first, of which the map takes care: on features as small as a cell,
+    differences of neighbours are too small a slope, and shifts by more than a feature are not seen.
     """
     n = luma.shape[0]
+    blur = np.exp(-0.5 * (np.subtract.outer(np.arange(n), np.arange(n)) / (_BLUR * n)) ** 2)
+    blur /= blur.sum(axis=1, keepdims=True)
+    luma = blur @ luma @ blur.T
     gy, gx = np.gradient(luma)
     window = np.outer(np.hanning(n + 2)[1:-1], np.hanning(n + 2)[1:-1]).ravel()
     design = np.stack([-gx.ravel(), -gy.ravel(), luma.ravel(), np.ones(n * n)], axis=1)
     weighted = design * window[:, None]
     normal = weighted.T @ design
     normal[np.diag_indices(4)] += 1e-6 * np.trace(normal) + 1e-9
-    return np.asarray(np.linalg.solve(normal, weighted.T)[:2])
+    return np.asarray(blur.T @ np.linalg.solve(normal, weighted.T)[:2].reshape(2, n, n) @ blur).reshape(2, -1)
 
 
 def background_rgb(frame: Frame, faces: Sequence[Face]) -> Floats:
@@ -161,10 +176,9 @@ def background_rgb(frame: Frame, faces: Sequence[Face]) -> Floats:
         return np.full(3, np.nan)
     pixels = frame.pixels
     if isinstance(pixels, Planes):
-        y, u, v = (_mean_on(keep, plane) for plane in (pixels.y, pixels.u, pixels.v))
+        y, u, v = (_mean_on(keep, plane, pixels.y.shape) for plane in (pixels.y, pixels.u, pixels.v))
         return np.asarray(yuv_to_rgb(y, u, v, bits=pixels.bits, matrix=pixels.matrix, full_range=pixels.full_range))
-    values = pixels[_STRIDE // 2 :: _STRIDE, _STRIDE // 2 :: _STRIDE][keep].mean(axis=0)
-    return np.broadcast_to(values, 3).astype(float)
+    return np.broadcast_to(_mean_on(keep, pixels, pixels.shape), 3).astype(float)
 
 
 @functools.lru_cache(maxsize=4)
@@ -179,9 +193,7 @@ def _outside(height: int, width: int, boxes: tuple[tuple[float, ...], ...]) -> N
     return keep
 
 
-def _mean_on(keep: NDArray[np.bool_], plane: NDArray[Any]) -> Floats:
-    rows, columns = keep.shape
-    step_y, step_x = max(plane.shape[0] // rows, 1), max(plane.shape[1] // columns, 1)
-    sampled = plane[step_y // 2 :: step_y, step_x // 2 :: step_x][:rows, :columns]
-    mask = keep[: sampled.shape[0], : sampled.shape[1]]
-    return np.asarray(sampled[mask].mean(dtype=float)) if mask.any() else np.asarray(np.nan)
+def _mean_on(keep: NDArray[np.bool_], plane: NDArray[Any], full: tuple[int, ...]) -> Floats:
+    """Mean of a plane, or of a picture's channels, at the sampled pixels; the plane may be smaller than the picture."""
+    step_y, step_x = (_STRIDE // -(-whole // part) for whole, part in zip(full[:2], plane.shape[:2], strict=True))
+    return np.asarray(plane[step_y // 2 :: step_y, step_x // 2 :: step_x][keep].mean(axis=0, dtype=float))
