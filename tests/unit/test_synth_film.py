@@ -25,14 +25,14 @@ def still(seed: int = 11, **person):
     return dataclasses.replace(scene, person=who, movement=quiet)
 
 
-def portrait(who: people.Person, pulse: float, light: str = "daylight", px: int = 120) -> render.Pixels:
+def portrait(who: people.Person, pulse: float, light: str = "daylight", px: int = 120) -> render.Patch:
     made = figure.build(who, light=light, detail=2)
     motion = render.Motion(torch.eye(3)[None], torch.tensor([[0.0, 0.0, -8.0]]), torch.zeros(1), torch.zeros(1, 22))
     towards = torch.nn.functional.normalize(torch.tensor([[0.4, 0.4, 0.8]]), dim=1)
     lamp, around = torch.full((1, 1, 3), 0.6), torch.full((1, 3), 0.4)
     lights = render.Lights(towards, torch.tensor([8.0]), lamp, around, 0.2 * around)
     view = render.View(px, px, 3.3 * px, torch.tensor([px / 2, 0.4 * px]))
-    return render.render(made, motion, lights, view, torch.full((1, len(made.points)), pulse))
+    return render.render(made, motion, lights, view, torch.full((1, len(made.points)), pulse))[0]
 
 
 @pytest.mark.parametrize("skin_type", [1, 2, 3, 4, 5, 6])
@@ -40,12 +40,12 @@ def test_pulse_in_is_pulse_out_in_amplitude_and_colour(skin_type: int):
     melanin = float(np.sqrt(np.prod(skin.FITZPATRICK[skin_type])))
     who = dataclasses.replace(still().person, melanin=melanin, skin_type=skin_type, perfusion=0.05)
     low, high = portrait(who, 0.0), portrait(who, 1.0)
-    look, made = looks.paint(who), figure.build(who, detail=2)
-    uv = (2 * low.seen.interpolate(made.triangles, made.uv)).long().numpy()
+    look = looks.paint(who)
+    uv = (2 * low.uv).long().numpy()
     at = (uv[:, 1].clip(0, looks.HEIGHT - 1), uv[:, 0] % looks.WIDTH)
     bare = (look.cover[at] < 0.01) & (at[0] < looks.ROLL)
     expected = skin.pulsatility(look.melanin[at], look.blood[at]) * (0.05 * look.perfusion[at])[:, None]
-    measured = ((high.rgb - low.rgb) / low.rgb).numpy()
+    measured = ((high.rgb - low.rgb) / low.rgb)[0].numpy()
     assert bare.sum() > 2000
     np.testing.assert_allclose(measured[bare].mean(0), expected[bare].mean(0), rtol=0.05)
     np.testing.assert_allclose(np.median(measured[bare] / expected[bare], axis=0), 1, atol=0.05)
@@ -54,7 +54,7 @@ def test_pulse_in_is_pulse_out_in_amplitude_and_colour(skin_type: int):
 def test_no_pulse_on_hair_eyes_glasses_and_cloth():
     who = dataclasses.replace(still().person, glasses="thick", haircut="short")
     low, high = portrait(who, 0.0), portrait(who, 1.0)
-    change = (high.rgb - low.rgb).abs().amax(1)
+    change = (high.rgb - low.rgb)[0].abs().amax(1)
     skinny = low.sheet[:, 3:6].abs().amax(1)
     assert change[skinny < 1e-5].max() < 1e-4
     assert 0.1 < (skinny < 1e-5).float().mean() < 0.9
@@ -64,7 +64,7 @@ def test_skin_of_another_type_and_light_is_another_colour():
     rgb = {}
     for skin_type, melanin in ((1, 0.015), (6, 0.32)):
         pixels = portrait(dataclasses.replace(still().person, melanin=melanin), 0.0)
-        rgb[skin_type] = pixels.rgb[pixels.sheet[:, 4] < -1e-4].mean(0)
+        rgb[skin_type] = pixels.rgb[0, pixels.sheet[:, 4] < -1e-4].mean(0)
     assert (rgb[1] > 1.8 * rgb[6]).all()
     assert rgb[6][0] > rgb[6][2]
 

@@ -6,8 +6,8 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from vitalcam.synth.film import over  # noqa: E402
-from vitalcam.synth.raster import rasterise  # noqa: E402
+from vitalcam.synth.raster import mixed, rasterise  # noqa: E402
+from vitalcam.synth.render import Patch, lay  # noqa: E402
 
 SQUARE = torch.tensor([[0, 3, 1], [1, 3, 2]])  # counter-clockwise on a screen whose y points down
 
@@ -25,7 +25,7 @@ def test_a_square_covers_the_centres_inside_of_it():
 def test_values_are_interpolated_to_the_centres():
     points = corners(0.0, 0.0, 8.0, 8.0, 1.0).repeat(2, 1, 1)
     seen = rasterise(points, SQUARE, 8, 8)
-    x = seen.interpolate(SQUARE, points[0, :, :1])[:, 0]
+    x = mixed(points[0, :, :1][SQUARE[seen.triangle]], seen.weights)[:, 0]
     torch.testing.assert_close(x, (seen.pixel % 8) + 0.5)
     assert torch.bincount(seen.frame).tolist() == [64, 64]
 
@@ -35,7 +35,7 @@ def test_the_nearer_one_is_seen_whatever_the_order():
     for order in ([0, 1, 2], [2, 1, 0]):
         triangles = torch.cat([SQUARE + 4 * k for k in order])
         seen = rasterise(points, triangles, 8, 8)
-        z = seen.interpolate(triangles, points[0, :, 2:])[:, 0]
+        z = mixed(points[0, :, 2:][triangles[seen.triangle]], seen.weights)[:, 0]
         assert z[seen.pixel == 3 * 8 + 3] == 2.0
         assert z[seen.pixel == 5 * 8 + 5] == 3.0
         assert len(z) == 64
@@ -54,9 +54,28 @@ def test_large_and_small_triangles_cover_their_area():
         assert n == pytest.approx(scale**2 / 2, abs=1 + scale)
 
 
-def test_finer_pixels_cover_their_share():
-    pixel = torch.tensor([0, 1, 8, 4 * 8 + 7])  # of 8 x 8 fine, three in the first coarse pixel, one in another
-    picture = over(torch.ones(1, 4, 4, 1), pixel, torch.full((4, 1), 5.0), 2)[0, ..., 0]
-    assert picture[0, 0] == pytest.approx(0.25 + 0.75 * 5)
-    assert picture[2, 3] == pytest.approx(0.75 + 0.25 * 5)
-    assert (picture == 1).sum() == 14
+def patch(place: list[list[float]]):
+    there = torch.tensor(place)[None]
+    nothing = torch.zeros(there.shape[1], 2)
+    return Patch(
+        slice(0, 1), torch.ones(1, 1, 1), there, torch.zeros_like(there), torch.zeros_like(there), nothing, nothing
+    )
+
+
+def test_a_place_gives_its_light_to_the_pixels_around():
+    one = patch([[2.75, 1.5]])
+    picture = lay(torch.zeros(1, 4, 4, 1), [(one, torch.full((1, 1, 1), 5.0))], 1)[0, ..., 0]
+    assert picture[1, 3] / picture[1, 2] == pytest.approx(0.25 / 0.75)
+    assert picture[0].sum() == 0
+
+
+@pytest.mark.parametrize("shift", [0.0, 0.3, 0.77])
+def test_a_moved_surface_keeps_its_light(shift: float):
+    grid = torch.arange(16) / 2 + 4.25
+    place = torch.stack(torch.meshgrid(grid + shift, grid, indexing="xy"), -1).reshape(-1, 2)
+    wave = 2 + torch.cos(place[:, :1] - shift)[None]
+    picture = lay(torch.zeros(1, 20, 20, 1), [(patch(place.tolist()), wave)], 2)[0, ..., 0]
+    inner = picture[8, 6:10]
+    expected = 2 + torch.cos(torch.arange(6, 10) + 0.5 - shift)
+    torch.testing.assert_close(inner, expected, atol=0.12, rtol=0)
+    assert picture.sum() == pytest.approx(float(wave.sum()) / 4, rel=0.12)

@@ -130,7 +130,7 @@ def _clip(
 ) -> Tensor:
     """One clip (C, T, H, W)."""
     window = _window(film.face_px(times_s), size_px, rng)
-    linear, pixels = film.render(times_s, window)
+    linear, patches = film.render(times_s, window)
     parts = []
     if channels != "thermal":
         gain = sensor.gains(film.scene, float(linear[0].mean()), times_s)
@@ -139,7 +139,7 @@ def _clip(
         gain_ = torch.as_tensor(gain, dtype=torch.float32, device=linear.device)
         parts.append(sensor.develop(film.scene, linear, gain_, normal, under))
     if channels != "rgb":
-        degrees = thermal.temperatures(film, pixels, times_s, window.size, window.finer)
+        degrees = thermal.temperatures(film, patches, times_s, window)
         seen = thermal.develop(film, degrees, times_s, window.size, rng)
         parts.append(torch.as_tensor(seen, dtype=torch.float32, device=linear.device)[..., None])
     return torch.cat(parts, -1).permute(3, 0, 1, 2)

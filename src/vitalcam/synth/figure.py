@@ -19,7 +19,7 @@ from torch import Tensor
 
 from vitalcam.synth import glasses, looks, mesh, skin
 from vitalcam.synth.people import Person
-from vitalcam.synth.raster import rasterise
+from vitalcam.synth.raster import mixed, rasterise
 
 DIRECTIONS = 96
 ACTIONS = (
@@ -64,6 +64,15 @@ class Figure:
     delay_s: Tensor
     sheet: Tensor
 
+    def at(self, vertices: Tensor) -> Figure:
+        """Some of the vertices, without triangles."""
+        rows = {
+            name: getattr(self, name)[vertices]
+            for name in ("points", "normals", "follows", "seen_from", "uv", "delay_s")
+        }
+        columns = {name: getattr(self, name)[:, vertices] for name in ("moves", "turns", "transfer")}
+        return dataclasses.replace(self, triangles=self.triangles[:0], **rows, **columns)
+
     def to(self, device: torch.device | str) -> Figure:
         """The same on another device."""
         return Figure(**{name: value.to(device) for name, value in vars(self).items()})
@@ -86,14 +95,27 @@ def build(person: Person, *, light: str = "daylight", camera: str = "colorimetri
         light, camera: names in `vitalcam.synth.skin` LIGHTS and CAMERAS.
         detail: the sheet is shrunk by this factor (1, 2, 4, 8) to suit the size of the face in the picture.
     """
-    look, bare = _bare(person)
+    look, bare = _look(person), _bare(_outline(person))
     return dataclasses.replace(bare, uv=bare.uv / detail, sheet=_sheet(look, person, light, camera, detail))
 
 
+@functools.lru_cache(maxsize=4)
+def _look(person: Person) -> looks.Looks:
+    return looks.paint(person)
+
+
+def _outline(person: Person) -> Person:
+    """A person of the same shape and with the same things on, whatever the skin and the colours."""
+    grey = (0.1, 0.1, 0.1)
+    colours = {name: grey for name in ("hair_rgb", "eye_rgb", "clothes_rgb", "glasses_rgb")}
+    skin_ = {"skin_type": 1, "melanin": 0.02, "blood": 0.03, "perfusion": 0.08, "makeup": 0.0, "gloss": 1.0}
+    return dataclasses.replace(person, temperature_c=34.0, **colours, **skin_)  # type: ignore[arg-type]
+
+
 @functools.lru_cache(maxsize=64)
-def _bare(person: Person) -> tuple[looks.Looks, Figure]:
-    """What does not depend on the light; the sheet is left empty."""
-    look = looks.paint(person)
+def _bare(person: Person) -> Figure:
+    """What does not depend on colours and light; the sheet is left empty."""
+    look = _look(person)
     shared = mesh.mesh()
     rest = mesh.vertices(person.shape)
     rest = rest + (look.lift[:, None] * mesh.normals(rest, shared.triangles)).astype(np.float32)
@@ -109,13 +131,12 @@ def _bare(person: Person) -> tuple[looks.Looks, Figure]:
     triangle = torch.tensor(triangles, dtype=torch.int64)
     seen_from = _visibility(points, normal, triangle)
     at = (np.clip(uv[:, 1].astype(int), 0, looks.HEIGHT - 1), uv[:, 0].astype(int) % looks.WIDTH)
-    figure = Figure(
+    return Figure(
         triangles=triangle, points=points, normals=normal, moves=_tensor(moves),
         turns=_tensor(turns), follows=_tensor(follows**2 * (3 - 2 * follows)), pivot=_tensor(_PIVOT),
         transfer=_transfer(normal, seen_from), seen_from=seen_from, uv=_tensor(uv), delay_s=_tensor(look.delay_s[at]),
         sheet=torch.empty(0),
     )  # fmt: skip
-    return look, figure
 
 
 def _with_glasses(person: Person, body: tuple[np.ndarray, ...]) -> tuple[np.ndarray, ...]:
@@ -179,7 +200,8 @@ def _visibility(points: Tensor, normals: Tensor, triangles: Tensor) -> Tensor:
     screen = torch.cat([seen[..., :2] * torch.tensor([scale, -scale]) + _SHADOW_PX / 2, seen[..., 2:]], -1)
     buffer = torch.full((DIRECTIONS * _SHADOW_PX * _SHADOW_PX,), -1e3)
     hit = rasterise(screen, triangles, _SHADOW_PX, _SHADOW_PX)
-    buffer[hit.pixel] = hit.interpolate(triangles, screen[..., 2:])[:, 0]
+    corners = screen[hit.frame[:, None], triangles[hit.triangle], 2:]
+    buffer[hit.pixel] = mixed(corners, hit.weights)[:, 0]
     pictures = buffer.reshape(DIRECTIONS, _SHADOW_PX, _SHADOW_PX)
     x, y = ((screen[..., k].long()).clamp(1, _SHADOW_PX - 2) for k in (0, 1))
     number = torch.arange(DIRECTIONS)[:, None]

@@ -12,7 +12,7 @@ from torch import Tensor
 from vitalcam.synth import acting, backdrop
 from vitalcam.synth.figure import ACTIONS, Figure, build
 from vitalcam.synth.people import Person
-from vitalcam.synth.render import Lights, Motion, Pixels, View, render
+from vitalcam.synth.render import Lights, Motion, Patch, View, lay, render
 from vitalcam.synth.scene import Scene
 from vitalcam.types import Floats
 
@@ -28,7 +28,7 @@ class Window:
         origin_px: (B, 2) its left upper corner in pixels of the camera.
         side_px: (2,) its width and height in pixels of the camera.
         size: columns and rows of the result.
-        finer: rendered at this multiple of the size, then averaged.
+        finer: places of a surface that are rendered along a side of a pixel.
     """
 
     origin_px: Floats
@@ -44,8 +44,8 @@ class Window:
 
     @property
     def scale(self) -> float:
-        """Rendered pixels for a pixel of the camera."""
-        return self.finer * self.size[0] / self.side_px[0]
+        """Pixels of the result for a pixel of the camera."""
+        return self.size[0] / self.side_px[0]
 
 
 @functools.lru_cache(maxsize=64)
@@ -76,18 +76,17 @@ class Film:
         """Where the person is."""
         return acting.pose(self.scene.movement, self.breath, times_s)
 
-    def render(self, times_s: Floats, window: Window) -> tuple[Tensor, Pixels]:
+    def render(self, times_s: Floats, window: Window) -> tuple[Tensor, list[Patch]]:
         """Linear light (B, h, w, 3) at times (B,), white 1 in a well lit room, before the camera's own doing.
 
-        Also returns what is known of the pixels of the person, at the finer size.
+        Also returns what is seen of the person, for the thermal camera.
         """
         pose, light = self.pose(times_s), acting.light(self.scene.lighting, times_s)
-        view = self._view(pose, window)
-        lights = self._lights(light)
-        pixels = render(self.figure, self._motion(pose), lights, view, self._blood(times_s))
-        picture = self._behind(pose, light, times_s, window)
-        picture = over(picture, pixels.seen.pixel, pixels.rgb, window.finer)
-        return picture * self._flicker(times_s, window), pixels
+        view, lights = self._view(pose, window), self._lights(light)
+        patches = render(self.figure, self._motion(pose), lights, view, self._blood(times_s), finer=window.finer)
+        behind = self._behind(pose, light, times_s, window)
+        picture = lay(behind, [(patch, patch.rgb) for patch in patches], window.finer)
+        return picture * self._flicker(times_s, window), patches
 
     def face_px(self, times_s: Floats) -> Floats:
         """Square about the face as a detector sees it: centre and side (T, 3), in pixels of the camera."""
@@ -116,8 +115,7 @@ class Film:
         camera = self.scene.camera
         middle = np.array([camera.width / 2, self._horizon_px()]) + pose.shake * camera.width
         centre = (middle - window.origin_px) * window.scale
-        columns, rows = (window.finer * n for n in window.size)
-        return View(columns, rows, camera.focal * camera.width * window.scale, self._tensor(centre))
+        return View(*window.size, camera.focal * camera.width * window.scale, self._tensor(centre))
 
     def _motion(self, pose: acting.Pose) -> Motion:
         position = pose.offset_dm * [1, 1, 1] + [0, 0, -self.scene.camera.distance_dm]
@@ -154,7 +152,7 @@ class Film:
     def _behind(self, pose: acting.Pose, light: acting.Light, times_s: Floats, window: Window) -> Tensor:
         """The backdrop (B, rows, columns, 3) in its light."""
         camera, here = self.scene.camera, self.scene.lighting
-        step = window.finer / (window.scale * camera.width)
+        step = 1 / (window.scale * camera.width)
         origin = self._tensor((window.origin_px / camera.width) - pose.shake)
         picture = self.backdrop.seen(origin, step, window.size[::-1], self._tensor(times_s))
         level = here.fill + 0.5 * here.key * (1 - here.screen)
@@ -169,27 +167,6 @@ class Film:
         starts = times_s[:, None] + camera.rolling_s * row
         gain = acting.flicker(self.scene.lighting, starts, camera.exposure_s)
         return self._tensor(gain)[:, :, None, None]  # fmt: skip
-
-
-def over(picture: Tensor, pixel: Tensor, values: Tensor, finer: int) -> Tensor:
-    """Lay finer pixels over a picture, each by the share that it covers.
-
-    Args:
-        picture: (B, h, w, C), used up.
-        pixel: (N,) numbers of pixels in the flattened (B, h * finer, w * finer).
-        values: (N, C).
-        finer: fine pixels along a side of a pixel.
-    """
-    batch, height, width, channels = picture.shape
-    if finer == 1:
-        picture.reshape(-1, channels)[pixel] = values
-        return picture
-    row, column = torch.div(pixel, width * finer, rounding_mode="floor"), pixel % (width * finer)
-    coarse = torch.div(row, finer, rounding_mode="floor") * width + torch.div(column, finer, rounding_mode="floor")
-    total = torch.zeros(batch * height * width, channels + 1, device=picture.device)
-    total.index_add_(0, coarse, torch.nn.functional.pad(values, (0, 1), value=1.0))
-    total = total.reshape(batch, height, width, channels + 1) / finer**2
-    return picture * (1 - total[..., channels:]) + total[..., :channels]
 
 
 def rotations(yaw: Floats, pitch: Floats, roll: Floats) -> Floats:

@@ -33,16 +33,13 @@ class Seen:
     triangle: Tensor
     weights: Tensor
 
-    def interpolate(self, triangles: Tensor, values: Tensor) -> Tensor:
-        """Values (B, V, C) of the vertices, or (V, C) where they are the same in all frames, at the pixels: (N, C)."""
-        corners = triangles[self.triangle]
-        if values.ndim == 3:
-            corners = corners + (self.frame * values.shape[1])[:, None]
-            values = values.reshape(-1, values.shape[2])
-        total = values[corners[:, 0]] * self.weights[:, :1]
-        for k in (1, 2):
-            total += values[corners[:, k]] * self.weights[:, k : k + 1]
-        return total
+
+def mixed(corners: Tensor, weights: Tensor) -> Tensor:
+    """Values (..., N, C) inside of triangles from those at their corners (..., N, 3, C) and weights (N, 3)."""
+    total = corners[..., 0, :] * weights[:, :1]
+    for k in (1, 2):
+        total += corners[..., k, :] * weights[:, k : k + 1]
+    return total
 
 
 @dataclass(frozen=True)

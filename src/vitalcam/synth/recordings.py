@@ -21,7 +21,7 @@ from vitalcam.synth import scenarios
 from vitalcam.synth.scene import Scene
 from vitalcam.types import Bytes, Floats, Frame, Recording, Signal, Video
 
-_CHUNK = 8  # frames rendered together
+_CHUNK = 10  # frames rendered together
 _BVP_HZ, _RESP_HZ = 125.0, 25.0
 _THERMAL_SIZE = (320, 240)
 _SUFFIX = {"ffv1": ".mkv", "mjpeg": ".mkv"}
@@ -68,16 +68,15 @@ def shots(scene: Scene) -> Iterator[Shot]:
     mean: float | None = None
     times = frame_times_s(scene)
     for start in range(0, times.size, _CHUNK):
-        now = times[start : start + _CHUNK]
-        linear, pixels = film.render(now, window)
+        now = times[start : start + _CHUNK + 1]  # the first frame of the next chunk fades into this one's last
+        linear, patches = film.render(now, window)
         mean = float(linear[0].mean()) if mean is None else mean
+        degrees = thermal.temperatures(film, patches, now, window)[:_CHUNK] if camera.thermal else None
+        linear, now = linear[:_CHUNK], now[:_CHUNK]
         gain = torch.as_tensor(sensor.gains(scene, mean, now), dtype=torch.float32)
-        rgb = sensor.develop(scene, sensor.optics(linear), gain, normal).round().to(torch.uint8).numpy()
-        degrees = None
-        if camera.thermal:
-            seen = thermal.temperatures(film, pixels, now, window.size, window.finer)
-            degrees = thermal.develop(film, seen, now, _THERMAL_SIZE, rng)
-        yield Shot(now, rgb, degrees)
+        rgb = sensor.develop(scene, linear, gain, normal).round().to(torch.uint8).numpy()
+        seen = None if degrees is None else thermal.develop(film, degrees, now, _THERMAL_SIZE, rng)
+        yield Shot(now, rgb, seen)
 
 
 def truth(scene: Scene) -> dict[str, Signal]:

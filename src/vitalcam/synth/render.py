@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from vitalcam.synth.figure import Figure, directions
-from vitalcam.synth.raster import Seen, rasterise
+from vitalcam.synth.raster import mixed, rasterise
+
+_EVERY = 5  # frames that share what is seen
+_DENSE = 1.2  # a pixel counts as covered although stretching thins its places a little
 
 
 @dataclass(frozen=True)
@@ -26,6 +30,10 @@ class Motion:
     position: Tensor
     chest: Tensor
     actions: Tensor
+
+    def at(self, frames: Tensor) -> Motion:
+        """Some of the frames."""
+        return Motion(self.rotation[frames], self.position[frames], self.chest[frames], self.actions[frames])
 
 
 @dataclass(frozen=True)
@@ -62,43 +70,113 @@ class View:
     focal_px: float
     centre_px: Tensor
 
+    def at(self, frames: Tensor) -> View:
+        """Some of the frames."""
+        centre = self.centre_px if self.centre_px.ndim == 1 else self.centre_px[frames]
+        return View(self.width, self.height, self.focal_px, centre)
+
 
 @dataclass(frozen=True)
-class Pixels:
-    """What was rendered, for the N pixels where the person is.
+class Patch:
+    """What is seen of a person in F neighbouring frames: N places of the surface, and what becomes of them.
 
     Attributes:
-        seen: where.
-        rgb: (N, 3) linear light.
-        sheet: (N, C) the person's sheet at these places, for masks and temperatures.
-        pulse: (N, 1) blood volume.
+        frames: which of the frames.
+        fade: (F, 1, 1) share of the picture that these places make; those of the neighbouring patches make the rest.
+        place_px: (F, N, 2) where they are in the picture, x and y in pixels of the result.
+        rgb: (F, N, 3) linear light that they send.
+        pulse: (F, N, 1) blood volume there.
+        sheet: (N, C) the person's sheet there.
+        uv: (N, 2) where on the sheet they are.
     """
 
-    seen: Seen
+    frames: slice
+    fade: Tensor
+    place_px: Tensor
     rgb: Tensor
-    sheet: Tensor
     pulse: Tensor
+    sheet: Tensor
+    uv: Tensor
 
 
-def render(figure: Figure, motion: Motion, lights: Lights, view: View, blood: Tensor) -> Pixels:
+def render(figure: Figure, motion: Motion, lights: Lights, view: View, blood: Tensor, *, finer: int = 1) -> list[Patch]:
     """Render B frames of a person.
+
+    What is seen is found in every fifth frame. Its places then move with the surface, fading into those of the next
+    fifth frame, and are laid softly over the pixels by `lay`: the flicker of pixels that are either in or out would
+    drown the pulse.
 
     Args:
         figure: who.
         motion, lights, view: of the frames.
         blood: (B, V) blood volume at every vertex.
+        finer: places along a side of a pixel.
     """
-    points, normals = _posed(figure, motion)
-    screen = project(points, view)
-    seen = rasterise(screen, figure.triangles, view.height, view.width)
-    received, sheen = _lit(figure, motion, lights, points, normals)
-    vertex = torch.cat([received, sheen, blood[..., None]], -1)
-    values = seen.interpolate(figure.triangles, vertex)
-    uv = seen.interpolate(figure.triangles, figure.uv)
+    count = len(blood)
+    keys = torch.arange(0, count + _EVERY - 1, _EVERY, device=blood.device).clamp(max=count - 1)
+    screen = project(_posed(figure, motion.at(keys))[0], view.at(keys)) * _finer(finer, blood.device)
+    seen = rasterise(screen, figure.triangles, view.height * finer, view.width * finer)
+    used, corners = torch.unique(figure.triangles[seen.triangle], return_inverse=True)
+    part = figure.at(used)
+    points, normals = _posed(part, motion)
+    received, sheen = _lit(part, motion, lights, points, normals)
+    vertex = torch.cat([received, sheen, blood[:, used, None], project(points, view)[..., :2]], -1)
+    uv = mixed(part.uv[corners], seen.weights)
     sheet = look_up(figure.sheet, uv)
-    pulse = values[:, 6:]
-    albedo = sheet[:, :3] + sheet[:, 3:6] * pulse
-    return Pixels(seen, values[:, :3] * albedo + values[:, 3:6] * sheet[:, 6:7], sheet, pulse)
+    ends = torch.bincount(seen.frame, minlength=len(keys)).cumsum(0).tolist()
+    patches = []
+    for key, (start, end) in enumerate(zip([0, *ends], ends, strict=False)):
+        frames, fade = _around(keys, key)
+        there = slice(start, end)
+        values = mixed(vertex[frames][:, corners[there]], seen.weights[there])
+        albedo = sheet[there, :3] + sheet[there, 3:6] * values[..., 6:7]
+        rgb = values[..., :3] * albedo + values[..., 3:6] * sheet[there, 6:7]
+        patches.append(Patch(frames, fade, values[..., 7:], rgb, values[..., 6:7], sheet[there], uv[there]))
+    return patches
+
+
+def _around(keys: Tensor, key: int) -> tuple[slice, Tensor]:
+    """The frames between the neighbours of a key, and how much of each it makes (F, 1, 1)."""
+    here = int(keys[key])
+    before = int(keys[key - 1]) if key else here - 1
+    after = int(keys[key + 1]) if key + 1 < len(keys) else here + 1
+    frames = torch.arange(before + 1, after, device=keys.device)
+    fade = torch.where(frames < here, (frames - before) / (here - before), (after - frames) / (after - here))
+    return slice(before + 1, after), fade[:, None, None]
+
+
+def _finer(finer: int, device: torch.device) -> Tensor:
+    return torch.tensor([finer, finer, 1.0], device=device)
+
+
+def lay(picture: Tensor, patches: Iterable[tuple[Patch, Tensor]], finer: int) -> Tensor:
+    """Lay the places of patches over a picture.
+
+    Each place is a tent two pixels wide, so that moving by a part of a pixel moves exactly that part of its light.
+
+    Args:
+        picture: (B, h, w, C) what is behind.
+        patches: with their values (F, N, C).
+        finer: as in `render`.
+    """
+    batch, height, width, channels = picture.shape
+    total = torch.zeros(batch * height * width, channels + 1, device=picture.device)
+    for patch, values in patches:
+        frame = torch.arange(batch, device=picture.device)[patch.frames, None]
+        values = torch.nn.functional.pad(values, (0, 1), value=1.0)
+        place = patch.place_px - 0.5
+        low = torch.floor(place)
+        share, column, row = place - low, low[..., 0].long(), low[..., 1].long()
+        for dx, dy in ((0, 0), (1, 0), (0, 1), (1, 1)):
+            x, y = column + dx, row + dy
+            weight = (1 - dx + (2 * dx - 1) * share[..., 0]) * (1 - dy + (2 * dy - 1) * share[..., 1])
+            weight = weight * patch.fade[..., 0] * ((x >= 0) & (x < width) & (y >= 0) & (y < height))
+            pixel = (frame * height + y.clamp(0, height - 1)) * width + x.clamp(0, width - 1)
+            total.index_add_(0, pixel.reshape(-1), (weight[..., None] * values).reshape(-1, channels + 1))
+    total = total.reshape(batch, height, width, channels + 1)
+    sent, weight = total[..., :channels], total[..., channels:]
+    cover = (_DENSE / finer**2 * weight).clamp(max=1)
+    return picture * (1 - cover) + sent * (cover / weight.clamp(min=1e-6))
 
 
 def project(points: Tensor, view: View) -> Tensor:

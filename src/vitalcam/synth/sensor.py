@@ -73,11 +73,3 @@ def encode(linear: Tensor, gamma: float = 1.0) -> Tensor:
 def _blurred(picture: Tensor) -> Tensor:
     planes = picture.permute(0, 3, 1, 2)
     return torch.nn.functional.avg_pool2d(planes, 3, 1, 1, count_include_pad=False).permute(0, 2, 3, 1)
-
-
-def optics(linear: Tensor) -> Tensor:
-    """The softness of a lens and of a colour mosaic: (B, h, w, 3) with a point spread over its neighbours."""
-    planes = torch.nn.functional.pad(linear.permute(0, 3, 1, 2), (1, 1, 1, 1), mode="replicate")
-    row = torch.tensor([0.2, 0.6, 0.2], device=linear.device)
-    kernel = (row[:, None] * row).expand(3, 1, 3, 3)
-    return torch.nn.functional.conv2d(planes, kernel, groups=3).permute(0, 2, 3, 1)

@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 
 from vitalcam.synth import acting
-from vitalcam.synth.film import Film, over
-from vitalcam.synth.render import Pixels
+from vitalcam.synth.film import Film, Window
+from vitalcam.synth.render import Patch, lay
 from vitalcam.types import Floats
 
 _ROOM_C = 23.0
@@ -20,23 +20,24 @@ _DRIFT_C = 0.15
 _PATTERN_C = 0.06
 
 
-def temperatures(film: Film, pixels: Pixels, times_s: Floats, size: tuple[int, int], finer: int) -> Tensor:
+def temperatures(film: Film, patches: list[Patch], times_s: Floats, window: Window) -> Tensor:
     """Degrees Celsius (B, h, w) of what was rendered, before the thermal camera.
 
     Args:
         film: the scene.
-        pixels: what `Film.render` returned at the times.
+        patches: what `Film.render` returned at the times.
         times_s: (B,).
-        size: columns and rows of the rendered window.
-        finer: of the rendered window.
+        window: of the rendering.
     """
-    warmth, insulation, airflow = pixels.sheet[:, 7:8], pixels.sheet[:, 8:9], pixels.sheet[:, 9:10]
     flow = film.breath.flow_at(times_s - _BREATH_LAG_S).astype(np.float32)
-    breath = -_BREATH_C * torch.as_tensor(flow, device=film.device)[pixels.seen.frame][:, None]
-    skin = film.scene.person.temperature_c + warmth + airflow * breath + _PULSE_C * pixels.pulse
-    shown = skin + insulation * (_ROOM_C - skin)
-    room = torch.full((len(times_s), size[1], size[0], 1), _ROOM_C, device=film.device)
-    return over(room, pixels.seen.pixel, shown, finer)[..., 0]
+    breath = -_BREATH_C * torch.as_tensor(flow, device=film.device)[:, None, None]
+    room = torch.full((len(times_s), window.size[1], window.size[0], 1), _ROOM_C, device=film.device)
+    shown = []
+    for patch in patches:
+        warmth, insulation, airflow = (patch.sheet[:, k : k + 1] for k in (7, 8, 9))
+        skin = film.scene.person.temperature_c + warmth + airflow * breath[patch.frames] + _PULSE_C * patch.pulse
+        shown.append((patch, skin + insulation * (_ROOM_C - skin)))
+    return lay(room, shown, window.finer)[..., 0]
 
 
 def develop(film: Film, degrees: Tensor, times_s: Floats, size: tuple[int, int], rng: np.random.Generator) -> Floats:
