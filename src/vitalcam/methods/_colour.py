@@ -20,10 +20,10 @@ TINY = 1e-12
 
 
 def relative(rgb: ArrayLike) -> Array:
-    """Colour over its mean in time, minus one: (..., T, 3), dimensionless; a black channel gives zeros."""
+    """Colour over its mean in time, minus one: (..., T, 3), dimensionless; a black channel gives zeros, NaN NaN."""
     rgb = np.asarray(rgb, dtype=float)
     mean = rgb.mean(axis=-2, keepdims=True)
-    return np.asarray(np.where(mean > TINY, rgb / np.where(mean > TINY, mean, 1.0) - 1, 0.0))
+    return np.asarray(np.where(mean <= TINY, 0.0, rgb / np.where(mean <= TINY, 1.0, mean) - 1))
 
 
 def windows(x: Array, length: int) -> Array:

@@ -141,9 +141,16 @@ def ibi(beat_times_s: ArrayLike, *, tolerance: float = 0.25, neighbours: int = 5
     possible = np.where((interval >= 0.25) & (interval <= 2.0), interval, np.nan)
     padded = np.pad(possible, neighbours, constant_values=np.nan)
     around = np.lib.stride_tricks.sliding_window_view(padded, 2 * neighbours + 1)
-    middle = np.array([np.median(row[np.isfinite(row)]) if np.isfinite(row).any() else np.nan for row in around])
+    middle = _median_of_known(around)
     near = np.abs(possible - middle) <= tolerance * middle
     return times[1:], np.where(near, possible, np.nan)
+
+
+def _median_of_known(rows: Array) -> Array:
+    """Median of the finite values in each row (N, K); NaN where there is none."""
+    ordered, known = np.sort(rows, axis=1), np.isfinite(rows).sum(axis=1)
+    low, high = (np.take_along_axis(ordered, k[:, None], 1)[:, 0] for k in (np.maximum(known - 1, 0) // 2, known // 2))
+    return np.asarray((low + high) / 2)
 
 
 def rate_bpm(ibi_s: ArrayLike) -> float:

@@ -112,26 +112,23 @@ class Evidence:
 def evidence(window: Window) -> Evidence:
     """Look at a window of at least 4 s."""
     fs, n = window.fs_hz, window.wave.shape[-1]
-    rates = _peaks_bpm(np.concatenate([window.wave[None], window.checks]), fs)
-    rate = rates[0]
+    rate, *others = _peaks_bpm(np.concatenate([window.wave[None], window.checks]), fs).tolist()
+    apart_bpm = np.abs(np.array(others) - rate)
     f_hz = rate / 60
     tone = _tone(f_hz, n, fs)
-    colour = window.skin_rgb / window.skin_rgb.mean(axis=0) - 1
-    at_peak = tone @ bandpass(colour.T, LOW_HZ, HIGH_HZ, fs_hz=fs).T
+    at_peak = tone @ bandpass(_relative(window.skin_rgb).T, LOW_HZ, HIGH_HZ, fs_hz=fs).T
     motion = bandpass(window.position.T, MOTION_LOW_HZ, HIGH_HZ, fs_hz=fs)
     motion_at, motion_share = max(_at_peak(motion, f_hz, fs), _at_peak(motion, f_hz / 2, fs))
-    with np.errstate(invalid="ignore", divide="ignore"):
-        background = window.background_rgb / window.background_rgb.mean(axis=0) - 1
-    beyond = bandpass(background.mean(axis=1)[None], MOTION_LOW_HZ, HIGH_HZ, fs_hz=fs)
+    beyond = bandpass(_relative(window.background_rgb).mean(axis=1)[None], MOTION_LOW_HZ, HIGH_HZ, fs_hz=fs)
     beyond_at, beyond_share = _at_peak(beyond, f_hz, fs)
-    green = 2 * abs(at_peak[1])
+    green = 2 * float(abs(at_peak[1]))
     return Evidence(
         rate_bpm=rate,
         beats_bpm=_beats_bpm(window.wave, f_hz, fs),
         snr_db=float(spectrum.snr_db(window.wave, fs_hz=fs, f_hz=f_hz, low_hz=LOW_HZ, high_hz=HIGH_HZ)),
         halves_bpm=_halves_bpm(window.wave, fs),
-        checks_bpm=float(np.max(np.abs(rates[1:] - rate))),
-        nearest_bpm=float(np.min(np.abs(rates[1:] - rate))),
+        checks_bpm=float(apart_bpm.max()),
+        nearest_bpm=float(apart_bpm.min()),
         regions_r=_agreement(window.regions, fs),
         colour=_blood_likeness(at_peak),
         pulse_percent=100 * green,
@@ -148,6 +145,12 @@ def evidence(window: Window) -> Evidence:
         frame_rate_hz=window.frame_rate_hz,
         jitter_s=window.jitter_s,
     )
+
+
+def _relative(rgb: Floats) -> Floats:
+    """Colour (T, 3) over its mean in time, minus one; NaN where a channel is black throughout or unknown."""
+    mean = rgb.mean(axis=0)
+    return np.asarray(rgb / np.where(mean > 0, mean, np.nan) - 1)
 
 
 def _peaks_bpm(waves: Floats, fs_hz: float) -> Floats:
@@ -239,7 +242,10 @@ _WEIGHTS = (-2.727, 0.108, 1.15, 0.903, 0.656, 1.186, 0.682, 1.129, -2.448, -1.3
 
 
 def _terms(seen: Evidence) -> Floats:
-    """What the confidence is made of, each bounded, unknown as its worst value."""
+    """What the confidence is made of, each bounded.
+
+    What is unknown of the pulse is at its worst; motion and background count as none where nothing is known of them.
+    """
     return np.array([
         float(np.clip(seen.snr_db, -12, 12)) if math.isfinite(seen.snr_db) else -12.0,
         _nearness(seen.halves_bpm / 10),
