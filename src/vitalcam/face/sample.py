@@ -171,29 +171,28 @@ def _shift_map(luma: Floats) -> Floats:
 
 def background_rgb(frame: Frame, faces: Sequence[Face]) -> Floats:
     """Mean RGB (3,) of the frame outside of the faces, from every 16th pixel of every 16th row; NaN if none is left."""
-    keep = _outside(frame.height, frame.width, tuple(tuple(f.box_px.tolist()) for f in faces if f.state != "lost"))
-    if not keep.any():
-        return np.full(3, np.nan)
+    share = _outside(frame.height, frame.width, tuple(tuple(f.box_px.tolist()) for f in faces if f.state != "lost"))
     pixels = frame.pixels
     if isinstance(pixels, Planes):
-        y, u, v = (_mean_on(keep, plane, pixels.y.shape) for plane in (pixels.y, pixels.u, pixels.v))
-        return np.asarray(yuv_to_rgb(y, u, v, bits=pixels.bits, matrix=pixels.matrix, full_range=pixels.full_range))
-    return np.broadcast_to(_mean_on(keep, pixels, pixels.shape), 3).astype(float)
+        y, u, v = (_mean(share, plane, pixels.y.shape) for plane in (pixels.y, pixels.u, pixels.v))
+        return np.asarray(yuv_to_rgb(y, u, v, bits=pixels.bits, matrix=pixels.matrix, full_range=pixels.full_range)[0])
+    return np.broadcast_to(_mean(share, pixels, pixels.shape), 3).astype(float)
 
 
 @functools.lru_cache(maxsize=4)
-def _outside(height: int, width: int, boxes: tuple[tuple[float, ...], ...]) -> NDArray[np.bool_]:
-    """Which of the sampled pixels lie outside of the enlarged boxes."""
+def _outside(height: int, width: int, boxes: tuple[tuple[float, ...], ...]) -> Floats:
+    """Share of each of the sampled pixels in the mean of those outside of the enlarged boxes; NaN if none is."""
     y = np.arange(_STRIDE // 2, height, _STRIDE)[:, None]
     x = np.arange(_STRIDE // 2, width, _STRIDE)[None, :]
     keep = np.ones((y.size, x.size), bool)
     for box in boxes:
         x0, y0, x1, y1 = enlarge(np.asarray(box), 2.0)
         keep &= (x < x0) | (x > x1) | (y < y0) | (y > y1)
-    return keep
+    return keep / keep.sum() if keep.any() else np.full(keep.shape, np.nan)
 
 
-def _mean_on(keep: NDArray[np.bool_], plane: NDArray[Any], full: tuple[int, ...]) -> Floats:
-    """Mean of a plane, or of a picture's channels, at the sampled pixels; the plane may be smaller than the picture."""
+def _mean(share: Floats, plane: NDArray[Any], full: tuple[int, ...]) -> Floats:
+    """Mean (C,) of a plane or picture over the sampled pixels by their share; it may be smaller than the full size."""
     step_y, step_x = (_STRIDE // -(-whole // part) for whole, part in zip(full[:2], plane.shape[:2], strict=True))
-    return np.asarray(plane[step_y // 2 :: step_y, step_x // 2 :: step_x][keep].mean(axis=0, dtype=float))
+    sampled = plane[step_y // 2 :: step_y, step_x // 2 :: step_x]
+    return np.asarray(share.ravel() @ sampled.reshape(share.size, -1)) if share.size else np.full(1, np.nan)

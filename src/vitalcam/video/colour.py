@@ -34,7 +34,7 @@ def yuv_to_rgb(
     yuv[0], yuv[1], yuv[2] = y.ravel(), u.ravel(), v.ravel()
     rgb: NDArray[np.float32] = weights @ yuv
     rgb += offset
-    return np.moveaxis(rgb.reshape(3, *y.shape), 0, -1)
+    return rgb.reshape(3, *y.shape).transpose(*range(1, y.ndim + 1), 0)
 
 
 @functools.lru_cache
