@@ -155,7 +155,7 @@ def _rows(recording: Recording | Prepared, what: Runner | Settings, protocol: Pr
             raise ConfigError(f"{recording.id}: the pipe measures videos; give recordings that are not prepared")
         return list(_pipe_rows(recording, what, protocol))
     if isinstance(recording, Recording):
-        size_px = max(what.spec.size_px, 36) if what.spec.size_px == 1 else what.spec.size_px
+        size_px = 36 if what.spec.size_px == 1 else what.spec.size_px  # a skin mean needs no fine pictures
         recording = prepare_one(recording, Preparation(size_px, what.spec.fs_hz))
     return list(_wave_rows(recording, what, protocol))
 

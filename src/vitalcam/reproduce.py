@@ -17,7 +17,7 @@ import numpy as np
 
 from vitalcam import config, recipes, score_tables
 from vitalcam.data import Clips, Preparation, Store
-from vitalcam.errors import DataError
+from vitalcam.errors import DataError, UsageError
 from vitalcam.evaluate import evaluate
 from vitalcam.recipes import Cell, Recipe
 from vitalcam.report import files
@@ -113,7 +113,7 @@ class _Cell:
         if not (place / "scores.json").exists():
             try:
                 self._run(training, trained, place)
-            except DataError as error:
+            except (DataError, UsageError) as error:
                 return Outcome(self.cell, missing=str(error))
         return self._read(place)
 
@@ -130,7 +130,7 @@ class _Cell:
             about = {"source": self.source.name, "train": self.cell.train, "clips": len(clips)}
             weights = train(training, batches, trained, about=about, device=self.device)
             files.write_text(trained / "done", "")
-        model = TrainedModel(weights, device=self.device or "cpu", options=self.recipe.measuring_options(self.cell))
+        model = TrainedModel(weights, device=self.device, options=self.recipe.measuring_options(self.cell))
         found = evaluate(stores[self.cell.test] or [], model, self.recipe.protocol, folder=place / "rows")
         for line in score_tables.completeness(found)[1:]:
             log.warning("%s %s", self.cell.key, line.strip())

@@ -26,7 +26,7 @@ from vitalcam import __version__, config, losses
 from vitalcam.errors import ConfigError, DataError, UsageError
 from vitalcam.models._attention import FactorizedAttention
 from vitalcam.report import files
-from vitalcam.training import Batch, Batches, Place, Training
+from vitalcam.training import Batch, Batches, Place, Training, default_device
 
 _LOOK_EVERY = 10
 """Steps of the optimiser between looks at the loss, at which work may be saved: each look waits for the device."""
@@ -349,7 +349,7 @@ def _exact(forward: Callable[..., Tensor], device_type: str) -> Callable[..., Te
 def _processes(device: str) -> Iterator[tuple[Place, torch.device]]:
     """Join the other processes, where ``torchrun`` started any; which one this is, and its device."""
     place = Place.here()
-    name = device or ("cuda" if torch.cuda.is_available() else "cpu")
+    name = device or default_device()
     if name == "cuda":
         torch.cuda.set_device(place.local)
     joined = place.world > 1 and not distributed.is_initialized()

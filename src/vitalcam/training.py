@@ -126,6 +126,11 @@ class Place:
         return cls(*(int(os.environ.get(key, default)) for key, default in _PLACE))
 
 
+def default_device() -> str:
+    """A GPU where there is one."""
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
 _PLACE = (("RANK", 0), ("WORLD_SIZE", 1), ("LOCAL_RANK", 0))
 
 
@@ -277,12 +282,13 @@ class TrainedModel(Model):
 
     Args:
         path: of its weights.
-        device: as torch names it.
+        device: as torch names it; a GPU where there is one, by default.
         options: see `trained`.
     """
 
-    def __init__(self, path: Path, *, device: str = "cpu", options: Mapping[str, Any] | None = None) -> None:
+    def __init__(self, path: Path, *, device: str = "", options: Mapping[str, Any] | None = None) -> None:
         training, network = trained(path, options)
+        device = device or default_device()
         network.to(device)
         self.differenced = training.target == "change"
         sha256 = hashlib.sha256(path.read_bytes()).hexdigest()

@@ -186,3 +186,9 @@ def test_seeds_are_put_together(run):
     assert line.seeds == 2
     assert line.ours == pytest.approx(one.scores["mae"][0] + 1)
     assert line.error == pytest.approx(1.0)
+
+
+def test_a_training_that_cannot_be_is_a_missing_cell(file, tmp_path):
+    recipe = recipes.load(file, ["training.batch=500", "matrix.train=['A']"])
+    outcomes = reproduce(recipe, Made(tmp_path), tmp_path / "runs", device="cpu")
+    assert [outcome.missing.split(";")[0] for outcome in outcomes] == ["6 clips do not make a batch of 500"] * 2
