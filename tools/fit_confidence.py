@@ -149,7 +149,8 @@ def fit(path: Path) -> None:
         z = x[~test] @ w
         return float(np.mean(np.logaddexp(0, np.where(right[~test], -z, z))) + 1e-3 * np.sum(w[1:] ** 2))
 
-    w = minimize(loss, np.zeros(x.shape[1]), method="L-BFGS-B").x
+    bounds = [(None, None), *[(0, None)] * (x.shape[1] - 2), (None, 0)]  # only the last, motion, speaks against
+    w = minimize(loss, np.zeros(x.shape[1]), method="L-BFGS-B", bounds=bounds).x
     print("_WEIGHTS =", tuple(round(float(v), 3) for v in w))
     p = 1 / (1 + np.exp(-x[test] @ w))
     report(p, right[test], np.isnan(rows[test, 1]))

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 
 import numpy as np
 import pytest
 
 from vitalcam.methods import chrom, pos
-from vitalcam.signal.quality import Window, confidence, evidence, refusal, weakness
+from vitalcam.signal.quality import Evidence, Window, confidence, evidence, refusal, weakness
 
 FS = 30.0
 TIME = np.arange(300) / FS
@@ -80,7 +81,7 @@ def test_motion_at_the_peak_or_at_half_of_it(bpm: float) -> None:
     assert seen.motion_percent == pytest.approx(2.0, rel=0.03)
     assert seen.motion_share > 0.95
     assert seen.motion_total_percent == pytest.approx(1 / np.sqrt(2), rel=0.05)
-    assert confidence(seen) < confidence(evidence(GOOD)) - 0.05
+    assert odds(seen) < odds(evidence(GOOD)) - 0.5
     assert weakness(seen) == "motion"
 
 
@@ -96,8 +97,16 @@ def test_a_background_that_pulses_too() -> None:
     seen = evidence(dataclasses.replace(GOOD, background_rgb=light))
     assert seen.background == pytest.approx(0.002 / (0.004 * BLOOD[1]), rel=0.05)
     assert seen.background_share > 0.9
-    assert weakness(seen) == "flicker"
-    assert confidence(seen) < confidence(evidence(GOOD))
+    assert refusal(seen) == "flicker"
+    assert refusal(evidence(GOOD)) is None
+
+
+def test_more_than_blood_can_do_is_motion() -> None:
+    assert refusal(evidence(window(pulsing(tone(72), 0.1)))) == "motion"
+
+
+def odds(seen: Evidence) -> float:
+    return math.log(confidence(seen) / (1 - confidence(seen)))
 
 
 def test_halves_that_differ() -> None:
@@ -131,7 +140,7 @@ def test_black_skin_pixels_are_no_warning_and_no_pulse_of_blood(channels: slice)
     rgb[:, channels] = 0
     seen = evidence(window(rgb, regions=np.zeros((3, TIME.size))))
     assert np.isnan(seen.colour)
-    assert confidence(seen) < 0.9
+    assert odds(seen) < odds(evidence(GOOD)) - 1
 
 
 @pytest.mark.parametrize(

@@ -220,6 +220,10 @@ MIN_SIDE_PX = 20.0
 MAX_YAW = 0.85
 MIN_LUMA = 12.0
 MAX_CLIPPED = 0.5
+MAX_PULSE_PERCENT = 4.0
+"""Green swings by 0.2 to 2 per cent with the pulse (peak to peak, on a camera's gamma about half); more is no blood."""
+MIN_FLICKER = 0.15
+"""Swing of the background, in per cent, from which it is light that swings and not noise."""
 
 
 def refusal(seen: Evidence) -> Reason | None:
@@ -234,11 +238,15 @@ def refusal(seen: Evidence) -> Reason | None:
         return "dark"
     if seen.clipped > MAX_CLIPPED:
         return "clipped"
+    if seen.pulse_percent > MAX_PULSE_PERCENT:
+        return "motion"
+    if _overlap(seen.background_share, seen.background) > 0.5 and seen.background * seen.pulse_percent > MIN_FLICKER:
+        return "flicker"
     return None
 
 
-# Log-odds of |error| <= 5 beats/min: intercept and one weight for each of `_terms`, fitted by tools/fit_confidence.py.
-_WEIGHTS = (-2.727, 0.108, 1.15, 0.903, 0.656, 1.186, 0.682, 1.129, -2.448, -1.357)
+# Log-odds of |error| <= 5 beats/min: intercept, and a weight for each of `_terms`, fitted by tools/fit_confidence.py.
+_WEIGHTS = (-3.069, 0.226, 0.913, 1.203, 0.7, 1.39, 0.922, 0.71, 0.53, -0.864)
 
 
 def _terms(seen: Evidence) -> Floats:
@@ -253,9 +261,9 @@ def _terms(seen: Evidence) -> Floats:
         _nearness(seen.checks_bpm / 5),
         _nearness(seen.checks_bpm / 2),
         float(np.clip(seen.regions_r, 0, 1)) if math.isfinite(seen.regions_r) else 0.0,
-        float(np.nan_to_num(seen.colour, nan=-1.0)),
+        float(np.nan_to_num(max(seen.colour, 0.0))),
+        float(np.nan_to_num(min(seen.colour, 0.0), nan=-1.0)),
         _overlap(seen.motion_share, seen.motion_percent / 1.0),
-        _overlap(seen.background_share, seen.background),
     ])  # fmt: skip
 
 
@@ -279,8 +287,6 @@ def confidence(seen: Evidence) -> float:
 
 def weakness(seen: Evidence) -> Reason:
     """The reason why a window's confidence is low: what explains its peak better than blood does."""
-    if _overlap(seen.background_share, seen.background) > 0.3 and seen.background * seen.pulse_percent > 0.1:
-        return "flicker"
     if seen.motion_percent > 1.0:
         return "motion"
     if seen.regions_r < 0.3 or not math.isfinite(seen.regions_r):
