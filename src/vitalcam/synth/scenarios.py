@@ -35,7 +35,7 @@ SCENARIOS: dict[str, dict[str, Any]] = {
     "dark_skin": {"person.skin_type": (5, 6)},
     "low_light": {"lighting.level": (0.03, 0.12), "camera.exposure_s": (1 / 33, 1 / 31)},
     "warm_light": {"lighting.spectrum": "incandescent", "lighting.level": (0.2, 0.5)},
-    "flicker": {"lighting.flicker": (0.1, 0.35), "lighting.flicker_hz": (99.8, 100.2), "lighting.screen": (0.1, 0.4)},
+    "flicker": {"lighting.flicker": (0.1, 0.35), "lighting.flicker_hz": (99.8, 100.2), "lighting.screen": (0.02, 0.08)},
     "clouds": {"lighting.clouds": (0.1, 0.3), "lighting.shadow": (0.2, 0.6), "camera.hunting": (0.02, 0.06)},
     "talk": {"movement.talk": (0.7, 1.0), "movement.sway_deg": (2.0, 5.0), "movement.sway_dm": (0.08, 0.2),
              "movement.smile": (0.2, 0.8), "breath.speech": True},
