@@ -106,7 +106,8 @@ def test_more_than_blood_can_do_is_motion() -> None:
 
 
 def odds(seen: Evidence) -> float:
-    return math.log(confidence(seen) / (1 - confidence(seen)))
+    p = confidence(seen)
+    return math.log(p / (1 - p)) if p > 0 else -math.inf
 
 
 def test_halves_that_differ() -> None:
