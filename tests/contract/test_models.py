@@ -12,9 +12,12 @@ ROWS = [(name, variant) for name in NAMES for variant in registry.find("models",
 DEFAULTS = [(name, registry.find("models", name).SPEC) for name in NAMES]
 
 
-def frames_for(spec, at_least=20):
-    """The shortest clip of some length that a network takes."""
-    return -(-at_least // spec.frames_multiple) * spec.frames_multiple
+LEAST_FRAMES = {"rhythmformer": 24}  # it compares 40 regions
+
+
+def frames_for(spec):
+    """The length of a short clip that a network takes."""
+    return -(-LEAST_FRAMES.get(spec.name, 12) // spec.frames_multiple) * spec.frames_multiple
 
 
 def clip(spec, clips=2, frames=0):
