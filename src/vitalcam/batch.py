@@ -315,15 +315,17 @@ def _without_interrupts() -> Iterator[None]:
 
 
 def _matches(source: str) -> list[str]:
-    if Path(source).exists() or not glob.has_magic(source):
+    if not glob.has_magic(source) or os.path.lexists(source):
         return []
     return sorted(glob.glob(source, recursive=True))  # noqa: PTH207  (Path.glob refuses absolute patterns)
 
 
 def _videos_in(folder: Path) -> list[str]:
-    if not folder.is_dir():
-        return []
-    return sorted(str(path) for path in folder.iterdir() if path.suffix.lower() in VIDEO_SUFFIXES and path.is_file())
+    with suppress(OSError):  # what cannot be looked at fails when it is measured, as one of many
+        if folder.is_dir():
+            found = (path for path in folder.iterdir() if path.suffix.lower() in VIDEO_SUFFIXES)
+            return sorted(str(path) for path in found if path.is_file())
+    return []
 
 
 def _candidate(source: str, depth: int) -> str:

@@ -282,3 +282,29 @@ def test_a_camera_is_measured_for_as_long_as_asked(monkeypatch: pytest.MonkeyPat
     assert outcome.status == "abstained"
     assert json.loads(outcome.document)["video"]["frames"] == 45
     assert seen[-1] == (44 / 30, 1.5)
+
+
+def test_a_name_that_no_system_takes_is_one_line(run: Run) -> None:
+    done = run("measure", 300 * "a" + ".mp4")
+    assert done.exit_code == 1
+    assert done.stderr.count("\n") == 1
+    assert "Traceback" not in done.output
+
+
+def test_a_folder_that_may_not_be_listed_fails_alone(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    _clips(a="good")
+    Path("locked").mkdir()
+    listed = Path.iterdir
+
+    def refused(path: Path) -> object:
+        if path.name == "locked":
+            raise PermissionError(13, "Permission denied", str(path))
+        return listed(path)
+
+    monkeypatch.setattr(Path, "iterdir", refused)
+    monkeypatch.setattr(batch, "_measure", lambda task, _: next(refused(Path("locked"))) if task.source == "locked"
+                        else result(face(seconds=12), source=task.source))  # fmt: skip
+    done = run("measure", "a.mp4", "locked")
+    assert done.exit_code == 1
+    assert "locked: cannot be read: Permission denied" in done.stderr
+    assert "1 measured, 0 abstained, 1 failed" in done.stderr
