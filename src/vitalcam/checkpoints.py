@@ -211,8 +211,10 @@ def read(file: Path) -> dict[str, Tensor]:
         else:
             content = torch.load(file, map_location="cpu", weights_only=True)
     except Exception as error:  # a damaged file ends in any of a dozen types
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise WeightsError(f"{file}: cannot be read as weights ({reason}); get the file again") from None
+        raise WeightsError(
+            f"{file}: is no file of weights, is damaged, or holds more than tensors ({type(error).__name__}); give the "
+            "state_dict of a network, saved by torch or as safetensors"
+        ) from None
     for key in ("state_dict", "model_state_dict", "model"):
         content = content[key] if isinstance(content, dict) and isinstance(content.get(key), dict) else content
     if not isinstance(content, dict) or not content or not all(isinstance(v, torch.Tensor) for v in content.values()):

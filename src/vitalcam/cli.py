@@ -26,7 +26,11 @@ if TYPE_CHECKING:
 _FILE = click.Path(path_type=Path)
 
 
-_ELSEWHERE = {"models": "models", "weights": "models", "synth": "synth"}
+_ELSEWHERE = {
+    **dict.fromkeys(("models", "weights"), "models"),
+    "synth": "synth",
+    **dict.fromkeys(("prepare", "train", "evaluate", "recipes", "reproduce"), "research"),
+}
 """Commands that live in `vitalcam.commands`, and their files."""
 
 

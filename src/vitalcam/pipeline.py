@@ -26,7 +26,7 @@ from vitalcam.summary import face_result
 from vitalcam.types import Bytes, Clip, Estimate, Face, Floats, Frame, ModelSpec, Result, Video
 from vitalcam.video.read import open_video
 
-__all__ = ["Session", "Settings", "Stream", "measure", "stream"]
+__all__ = ["Classical", "Session", "Settings", "Stream", "measure", "stream"]
 
 _THUMBNAIL_PX = 240
 
@@ -248,20 +248,28 @@ def measure(
     return Stream(open_video(source, fps_hz=fps_hz, times_s=times_s), settings, progress).result
 
 
-class _Classical:
-    """A classical method as a runner."""
+class Classical:
+    """A classical method as a runner.
+
+    Args:
+        name: of the method.
+
+    Raises:
+        UnknownName: there is no such method.
+    """
 
     def __init__(self, name: str) -> None:
         self._method = registry.find("methods", name)
         self.spec: ModelSpec = self._method.SPEC
 
     def run(self, clip: Clip) -> dict[str, Floats]:
+        """The pulse wave (T,) of a clip of mean skin colours."""
         return {"bvp": self._method.waveform(clip.frames[:, 0, 0], fs_hz=clip.fs_hz)}
 
 
 def _runner(settings: Settings) -> Runner:
     if not settings.model:
-        return _Classical(settings.method)
+        return Classical(settings.method)
     model = Model.load(settings.model)
     if dict(model.spec.channels) != {"rgb": 3} or "bvp" not in model.spec.outputs:
         wants = " + ".join(model.spec.channels)

@@ -1,0 +1,185 @@
+"""`prepare`, `train`, `evaluate`, `recipes`, `reproduce`: the research bench on the command line."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from vitalcam.errors import DatasetError, UsageError
+
+if TYPE_CHECKING:
+    from vitalcam.data import Clips
+    from vitalcam.train import Progress
+    from vitalcam.types import ModelSpec, Recording
+
+_FOLDER = click.Path(path_type=Path)
+
+
+def recordings(folder: Path) -> Iterator[Recording]:
+    """Recordings below a folder, as `vitalcam synth` writes them.
+
+    Raises:
+        DatasetError: there are none.
+    """
+    from vitalcam.synth.recordings import read
+
+    found = sorted(folder.glob("**/scene.json"))
+    if not found:
+        raise DatasetError(f"{folder}: holds no recordings (folders with a scene.json); make some with vitalcam synth")
+    return (read(path.parent) for path in found)
+
+
+@click.command()
+@click.argument("folder", type=_FOLDER)
+@click.option("--out", type=_FOLDER, required=True, metavar="DIR", help="Where prepared recordings go.")
+@click.option("--size", "size_px", type=int, default=72, show_default=True, metavar="PX", help="Side of the crops.")
+@click.option("--fps", "fs_hz", type=float, default=30.0, show_default=True, metavar="HZ")
+@click.pass_context
+def prepare(ctx: click.Context, folder: Path, out: Path, size_px: int, fs_hz: float) -> None:
+    """Cut the faces out of the recordings in FOLDER, ready for training; what is done is not done again."""
+    from vitalcam import data
+
+    store, failed = data.prepare(recordings(folder), out, data.Preparation(size_px, fs_hz))
+    for sentence in failed:
+        click.echo(f"vitalcam: not prepared: {sentence}", err=True)
+    done = len(store.manifest) - len(store.refused)
+    click.echo(f"{store.folder}: {done} of {len(store.manifest)} recordings are ready")
+    ctx.exit(1 if failed else 0)
+
+
+@click.command()
+@click.argument("model")
+@click.argument("settings", nargs=-1, metavar="[KEY=VALUE]...")
+@click.option("--data", "prepared", type=_FOLDER, metavar="DIR", help="What prepare made; else synthetic people.")
+@click.option("--validation", type=_FOLDER, metavar="DIR", help="Prepared recordings that choose the best epoch.")
+@click.option("--steps", type=click.IntRange(1), default=100, show_default=True, help="Of synthetic people, per epoch.")
+@click.option("--out", type=_FOLDER, required=True, metavar="DIR", help="Weights, log and checkpoints.")
+@click.option("--device", default="", help="As torch names it; a GPU where there is one.")
+def train(
+    model: str, settings: tuple[str, ...], prepared: Path | None, validation: Path | None, steps: int, out: Path,
+    device: str,
+) -> None:  # fmt: skip
+    """Train MODEL, or go on where a training in the same --out was interrupted. Needs [train].
+
+    KEY=VALUE sets what `vitalcam.training.Training` lists: epochs=10 lr=0.001 loss=neg_pearson variant=rgb seed=100 …
+    """
+    from vitalcam import config
+    from vitalcam.train import train as run
+    from vitalcam.training import ClipBatches, SyntheticBatches, Training
+
+    training = config.build(Training, config.with_overrides({"model": model}, settings))
+    batches: Any = SyntheticBatches(training, steps=steps, device=device or "cpu")
+    if prepared:
+        batches = ClipBatches(_clips(prepared, training.spec), training.batch, seed=training.seed)
+    held_out = ClipBatches(_clips(validation, training.spec), training.batch, seed=None) if validation else None
+    path = run(training, batches, out, validation=held_out, device=device, progress=_told)
+    click.echo(f"{path}: trained; evaluate it with: vitalcam evaluate FOLDER --weights {path}")
+
+
+def _clips(folder: Path, spec: ModelSpec) -> Clips:
+    from vitalcam.data import Clips, Store
+
+    if not any(folder.glob("*.json")):
+        raise DatasetError(f"{folder}: holds no prepared recordings; make some with vitalcam prepare")
+    return Clips(Store(folder), spec)
+
+
+def _told(now: Progress) -> None:
+    click.echo(
+        f"epoch {now.epoch} of {now.epochs}, step {now.step} of {now.steps}: loss {now.loss:.4f}, "
+        f"{now.steps_per_s:.2f} steps/s, {now.left_s:.0f} s left",
+        err=True,
+    )
+
+
+@click.command()
+@click.argument("folder", type=_FOLDER)
+@click.option("--method", default="", help="A classical method.")
+@click.option("--model", default="", help="A network of vitalcam models.")
+@click.option("--weights", type=_FOLDER, metavar="FILE", help="What vitalcam train made.")
+@click.option("--pipe", is_flag=True, help="The whole pipe with its refusals and confidences.")
+@click.option("--profile", default="vitalcam", show_default=True, help="Whose evaluation.")
+@click.option("--rate", type=click.Choice(["fft", "peak"]), default="fft", show_default=True)
+@click.option("--window", "window_s", type=float, default=0.0, show_default=True, metavar="S", help="0 for the whole.")
+@click.option("--by", default="", metavar="A,B", help="Attributes whose values get scores of their own.")
+@click.option("--out", type=_FOLDER, metavar="DIR", help="Rows, scores and tables; an interrupted call goes on.")
+@click.pass_context
+def evaluate(
+    ctx: click.Context,
+    /,
+    folder: Path,
+    profile: str,
+    rate: Any,
+    window_s: float,
+    by: str,
+    out: Path | None,
+    **what: Any,
+) -> None:
+    """Score a method, a network or the whole pipe on the recordings in FOLDER."""
+    from vitalcam import score_tables
+    from vitalcam.evaluate import Protocol
+    from vitalcam.evaluate import evaluate as run
+
+    protocol = Protocol(profile=profile, method=rate, window_s=window_s)
+    found = run(recordings(folder), _evaluated(**what), protocol, folder=out / "rows" if out else None)
+    click.echo("\n".join(score_tables.completeness(found)))
+    for quantity in found.quantities:
+        click.echo("\n".join([quantity, *score_tables.toolbox(found, quantity)]))
+    if out:
+        score_tables.write(found, out, [name for name in by.split(",") if name])
+    ctx.exit(1 if found.failed else 0)
+
+
+def _evaluated(method: str, model: str, weights: Path | None, pipe: bool) -> Any:
+    """A runner, or settings for the whole pipe."""
+    from vitalcam.pipeline import Classical
+    from vitalcam.runtime import Model
+    from vitalcam.settings import Settings
+
+    if sum(map(bool, (method, model, weights))) > 1 or (pipe and weights):
+        raise UsageError("give one of --method, --model and --weights; --pipe goes with the first two")
+    if pipe:
+        return Settings(method=method or "pos", model=model)
+    if weights:
+        from vitalcam.training import TrainedModel
+
+        return TrainedModel(weights)
+    return Model.load(model) if model else Classical(method or "pos")
+
+
+@click.command()
+def recipes() -> None:
+    """List the tables of the papers that reproduce runs."""
+    from vitalcam import recipes as all_recipes
+
+    for name in all_recipes.names():
+        recipe = all_recipes.load(name)
+        click.echo(f"{name:22} {len(recipe.cells()):3} cells  {recipe.paper}")
+
+
+@click.command()
+@click.argument("name")
+@click.argument("settings", nargs=-1, metavar="[KEY=VALUE]...")
+@click.option("--only", multiple=True, metavar="AXIS=NAME", help="Run these cells only: model, train, test or seed.")
+@click.option("--people", type=click.IntRange(1), default=16, show_default=True, help="In each stand-in.")
+@click.option("--seconds", type=float, default=20.0, show_default=True, help="Of each of their recordings.")
+@click.option("--out", type=_FOLDER, required=True, metavar="DIR", help="Stand-ins, trainings and scores.")
+@click.option("--device", default="", help="As torch names it; a GPU where there is one.")
+def reproduce(
+    name: str, settings: tuple[str, ...], only: tuple[str, ...], people: int, seconds: float, out: Path, device: str
+) -> None:
+    """Run the recipe NAME on synthetic stand-ins of the papers' data sets: ours, the paper's, the difference.
+
+    What is done is kept in --out and not done again. Needs [train].
+    """
+    from vitalcam import recipes as all_recipes
+    from vitalcam import reproduce as bench
+    from vitalcam.standins import StandIns
+
+    recipe = all_recipes.load(name, settings)
+    source = StandIns(out / "standins", people=people, duration_s=seconds)
+    outcomes = bench.reproduce(recipe, source, out, only=only, device=device)
+    click.echo(bench.markdown(recipe, source, outcomes))
