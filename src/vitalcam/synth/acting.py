@@ -148,7 +148,7 @@ def light(lighting: Lighting, times_s: Floats) -> Light:
     """Slow changes of the light at times (T,); flicker depends on the shutter, see `flicker`."""
     rng = np.random.default_rng([lighting.seed, 3])
     clouds = np.exp(lighting.clouds * Wander(rng, 0.02, 0.5, fall=1.5)(times_s))
-    passing = 1 / (1 + np.exp(-8 * (Wander(rng, 0.05, 1.5, fall=0.8)(times_s) - 0.7)))
+    passing = 1 / (1 + np.exp(-8 * (Wander(rng, 0.05, 0.8, fall=1.0)(times_s) - 0.7)))
     cuts = np.cumsum(rng.exponential(1.5, 200))
     scenes = rng.uniform(0.3, 1.7, (201, 3))
     screen = scenes[np.searchsorted(cuts, times_s)] * (1 + 0.2 * Wander(rng, 0.3, 6.0)(times_s))[:, None]

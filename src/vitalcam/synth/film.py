@@ -77,13 +77,21 @@ class Film:
         return acting.pose(self.scene.movement, self.breath, times_s)
 
     def render(self, times_s: Floats, window: Window) -> tuple[Tensor, list[Patch]]:
-        """Linear light (B, h, w, 3) at times (B,), white 1 in a well lit room, before the camera's own doing.
+        """Linear light (B, h, w, 3) at increasing times (B,), white 1 in a well lit room, before the camera acts.
 
         Also returns what is seen of the person, for the thermal camera.
         """
         pose, light = self.pose(times_s), acting.light(self.scene.lighting, times_s)
         view, lights = self._view(pose, window), self._lights(light)
-        patches = render(self.figure, self._motion(pose), lights, view, self._blood(times_s), finer=window.finer)
+        patches = render(
+            self.figure,
+            self._motion(pose),
+            lights,
+            view,
+            self._blood(times_s),
+            finer=window.finer,
+            every=_every(times_s),
+        )
         behind = self._behind(pose, light, times_s, window)
         picture = lay(behind, [(patch, patch.rgb) for patch in patches], window.finer)
         return picture * self._flicker(times_s, window), patches
@@ -167,6 +175,12 @@ class Film:
         starts = times_s[:, None] + camera.rolling_s * row
         gain = acting.flicker(self.scene.lighting, starts, camera.exposure_s)
         return self._tensor(gain)[:, :, None, None]  # fmt: skip
+
+
+def _every(times_s: Floats) -> int:
+    """How many frames may share what is seen: about a sixth of a second; divides the chunks of `recordings`."""
+    step_s = float(np.median(np.diff(times_s))) if len(times_s) > 1 else np.inf
+    return 5 if step_s < 0.05 else 2 if step_s < 0.1 else 1
 
 
 def rotations(yaw: Floats, pitch: Floats, roll: Floats) -> Floats:

@@ -19,7 +19,7 @@ Float32 = NDArray[np.float32]
 Colour = tuple[float, float, float]
 Waveform = Callable[[Floats], Floats]
 
-PULSE_RATIO: Colour = (0.33, 0.77, 0.53)  # relative pulsatility of R, G, B: Wang et al., TBME 2017, section III
+PULSE_RATIO: Colour = (0.33, 0.77, 0.53)  # relative pulsatility of R, G, B: de Haan, van Leest, Physiol Meas 2014
 _TOP, _BOTTOM, _SIDE = -1.45, 2.6, 1.75  # what is painted around the centre of the face, in half face heights
 
 

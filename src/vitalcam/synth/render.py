@@ -11,7 +11,7 @@ from torch import Tensor
 from vitalcam.synth.figure import Figure, directions
 from vitalcam.synth.raster import mixed, rasterise
 
-_EVERY = 5  # frames that share what is seen
+_MARGIN = 3  # pixels around the picture from which a place may move in
 _DENSE = 1.2  # a pixel counts as covered although stretching thins its places a little
 
 
@@ -99,23 +99,28 @@ class Patch:
     uv: Tensor
 
 
-def render(figure: Figure, motion: Motion, lights: Lights, view: View, blood: Tensor, *, finer: int = 1) -> list[Patch]:
+def render(
+    figure: Figure, motion: Motion, lights: Lights, view: View, blood: Tensor, *, finer: int = 1, every: int = 1
+) -> list[Patch]:
     """Render B frames of a person.
 
-    What is seen is found in every fifth frame. Its places then move with the surface, fading into those of the next
-    fifth frame, and are laid softly over the pixels by `lay`: the flicker of pixels that are either in or out would
-    drown the pulse.
+    What is seen is found in some of the frames. Its places then move with the surface, fading into those of the next
+    of these frames, and are laid softly over the pixels by `lay`: the flicker of pixels that are either in or out
+    would drown the pulse.
 
     Args:
         figure: who.
         motion, lights, view: of the frames.
         blood: (B, V) blood volume at every vertex.
         finer: places along a side of a pixel.
+        every: frames from one in which it is found out what is seen to the next.
     """
     count = len(blood)
-    keys = torch.arange(0, count + _EVERY - 1, _EVERY, device=blood.device).clamp(max=count - 1)
-    screen = project(_posed(figure, motion.at(keys))[0], view.at(keys)) * _finer(finer, blood.device)
-    seen = rasterise(screen, figure.triangles, view.height * finer, view.width * finer)
+    keys = torch.arange(0, count + every - 1, every, device=blood.device).clamp(max=count - 1)
+    screen = project(_posed(figure, motion.at(keys))[0], view.at(keys))
+    screen = (screen + _tensor([_MARGIN, _MARGIN, 0.0], screen)) * _tensor([finer, finer, 1.0], screen)
+    height, width = (finer * (n + 2 * _MARGIN) for n in (view.height, view.width))
+    seen = rasterise(screen, figure.triangles, height, width)
     used, corners = torch.unique(figure.triangles[seen.triangle], return_inverse=True)
     part = figure.at(used)
     points, normals = _posed(part, motion)
@@ -145,8 +150,8 @@ def _around(keys: Tensor, key: int) -> tuple[slice, Tensor]:
     return slice(before + 1, after), fade[:, None, None]
 
 
-def _finer(finer: int, device: torch.device) -> Tensor:
-    return torch.tensor([finer, finer, 1.0], device=device)
+def _tensor(values: list[float], like: Tensor) -> Tensor:
+    return torch.tensor(values, dtype=like.dtype, device=like.device)
 
 
 def lay(picture: Tensor, patches: Iterable[tuple[Patch, Tensor]], finer: int) -> Tensor:

@@ -42,7 +42,7 @@ SCENARIOS: dict[str, dict[str, Any]] = {
     "rotate": {"movement.turn_deg": (10.0, 22.0), "movement.turn_hz": (0.1, 0.35), "movement.nod_deg": (0.0, 12.0)},
     "glide": {"movement.glide_dm": (0.4, 1.2), "movement.glide_hz": (0.15, 0.6), "movement.sway_deg": (1.0, 3.0)},
     "walk": {"movement.step_dm": (0.12, 0.35), "movement.steps_hz": (1.6, 2.1), "movement.sway_deg": (2.0, 6.0),
-             "movement.shake": (0.004, 0.012), "lighting.clouds": (0.1, 0.3), "lighting.shadow": (0.2, 0.5),
+             "movement.shake": (0.003, 0.01), "lighting.clouds": (0.05, 0.2), "lighting.shadow": (0.0, 0.25),
              "backdrop.moving": (0.6, 1.0), "heart.rate_bpm": (80.0, 115.0)},
     "exercise": {"movement.step_dm": (0.15, 0.45), "movement.steps_hz": (1.1, 2.6), "movement.sway_deg": (2.0, 5.0),
                  "movement.sway_dm": (0.1, 0.25), "heart.rate_bpm": (100.0, 175.0), "heart.profile": "drift",
@@ -80,7 +80,8 @@ def sample(
     rng = np.random.default_rng([seed, 4])
     wish = {name: _drawn(rng, value) for name, value in (_STILL | SCENARIOS[scenario]).items()}
     if wide:
-        wish |= {"heart.rate_bpm": float(rng.uniform(40, 190)), "person.skin_type": None}
+        highest = 190 - max(wish.get("heart.change_bpm", 0.0), 0.0)
+        wish |= {"heart.rate_bpm": float(rng.uniform(40, highest)), "person.skin_type": None}
     wish.setdefault("lighting.spectrum", str(rng.choice(sorted(LIGHTS))))
     seeds = {name: int(rng.integers(2**31)) for name in ("movement", "lighting", "backdrop", "camera")}
     part = functools.partial(_part, wish)
