@@ -212,8 +212,8 @@ def read(file: Path) -> dict[str, Tensor]:
             content = torch.load(file, map_location="cpu", weights_only=True)
     except Exception as error:  # a damaged file ends in any of a dozen types
         raise WeightsError(
-            f"{file}: is no file of weights, is damaged, or holds more than tensors ({type(error).__name__}); give the "
-            "state_dict of a network, saved by torch or as safetensors"
+            f"{file}: cannot be read as weights: it is damaged or holds more than tensors ({type(error).__name__}); "
+            "get the file again, or save the state_dict of a network"
         ) from None
     for key in ("state_dict", "model_state_dict", "model"):
         content = content[key] if isinstance(content, dict) and isinstance(content.get(key), dict) else content
