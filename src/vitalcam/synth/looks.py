@@ -163,6 +163,8 @@ def paint(person: Person) -> Looks:
     )
     gloss = gloss * (1 - 0.85 * np.maximum(cover, mask)) * np.exp(0.25 * sheet.noise(3, 3))
     insulation = np.clip(0.75 * hair + 0.3 * beard + 0.65 * cloth + 0.5 * mask, 0, 0.85)
+    glasses = np.s_[_PATCH_ROW : _PATCH_ROW + 16, _PATCHES["glasses"] : _PATCHES["glasses"] + 16]
+    insulation[ROLL:], warmth[ROLL:], perfusion[ROLL:], insulation[glasses] = 0.05, -0.5, 0.6, 0.85
     airflow = _spot(np.abs(sheet.x) - 0.06, sheet.y - 6.86, 0.05, 0.05) + 0.4 * _spot(sheet.x, sheet.y - 6.68, 0.2, 0.1)
     thermal = (warmth, insulation, airflow)
     return Looks(uv, melanin, blood, cover, colour, perfusion, delay, gloss, *thermal, lift)
