@@ -28,7 +28,7 @@ SCENARIOS: dict[str, dict[str, Any]] = {
     "recovery": {"heart.profile": "recovery", "heart.rate_bpm": (60.0, 85.0), "heart.change_bpm": (30.0, 70.0),
                  "heart.recovery_s": (15.0, 60.0), "breath.rate_per_min": (16.0, 28.0)},
     "slow_breath": {"breath.rate_per_min": (5.0, 9.0), "heart.rsa": (0.4, 0.7)},
-    "compressed": {"camera.crf": (24.0, 32.0)},
+    "compressed": {"camera.crf": (18.0, 28.0)},
     "webcam": {"camera.codec": "mjpeg", "camera.spectrum": "webcam", "camera.sharpening": (0.3, 1.0),
                "camera.hunting": (0.01, 0.04), "camera.jitter_s": (0.002, 0.006), "camera.dropped": (0.0, 0.05),
                "camera.fps_hz": (15.0, 30.0), "camera.electrons": (1500.0, 4000.0)},

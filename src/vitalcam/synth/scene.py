@@ -144,7 +144,7 @@ class Camera:
     jitter_s: float = 0.0
     dropped: float = 0.0
     codec: str = "libx264"
-    crf: int = 18
+    crf: int = 8
     thermal: bool = False
     seed: int = 0
 
