@@ -33,13 +33,13 @@ from vitalcam.video.read import open_video
 tracker = Tracker(1)
 for frame in open_video(path): tracker.push(frame)""",
     "crop": """
-from vitalcam.face.sample import Sampler, background_rgb
+from vitalcam.face.sample import Background, Sampler
 from vitalcam.face.track import Tracker
 from vitalcam.video.read import open_video
-tracker, sampler = Tracker(1), Sampler()
+tracker, sampler, background = Tracker(1), Sampler(), Background()
 for frame in open_video(path):
     for face in tracker.push(frame):
-        if face.state != "lost": sampler.push(frame, face, background_rgb(frame, [face]))""",
+        if face.state != "lost": sampler.push(frame, face, background.push(frame, [face]))""",
     "all": "import vitalcam\nprint(vitalcam.measure(path).heart_rate.value)",
 }
 

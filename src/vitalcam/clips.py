@@ -21,10 +21,12 @@ class Stitcher:
 
     Args:
         fs_hz: rate of the clock; sample ``i`` lies at ``i / fs_hz``.
+        first: number of the first sample that there can be.
     """
 
-    def __init__(self, fs_hz: float) -> None:
+    def __init__(self, fs_hz: float, first: int = 0) -> None:
         self.fs_hz = fs_hz
+        self.first = first
         self._sum: Floats = np.zeros(1024)
         self._weight: Floats = np.zeros(1024)
         self._n = 0
@@ -37,9 +39,8 @@ class Stitcher:
         good = np.isfinite(piece)
         if not good.any():
             return
-        scale = piece[good].std()
-        if scale == 0:
-            return
+        scale = piece[good].std() or 1.0  # a piece without any change is a flat wave, not a gap
+        start -= self.first
         stop = start + piece.size
         self._grow(stop)
         weight = np.where(good, np.maximum(np.hanning(piece.size + 2)[1:-1], _MIN_WEIGHT), 0.0)
@@ -50,12 +51,13 @@ class Stitcher:
         self._weight[start:stop] += weight
         self._n = max(self._n, stop)
 
-    def wave(self, start: int = 0, stop: int | None = None) -> Floats:
-        """The waveform (T,) from sample ``start`` to ``stop``; NaN where nothing was added."""
-        stop = self._n if stop is None else stop
-        self._grow(stop)
+    def wave(self, start: int | None = None, stop: int | None = None) -> Floats:
+        """The waveform (T,) from sample ``start`` to ``stop``, or all of it; NaN where nothing was added."""
+        begin = 0 if start is None else start - self.first
+        end = self._n if stop is None else stop - self.first
+        self._grow(end)
         with np.errstate(invalid="ignore", divide="ignore"):
-            return self._sum[start:stop] / self._weight[start:stop]
+            return self._sum[begin:end] / self._weight[begin:end]
 
     def _grow(self, n: int) -> None:
         while self._sum.size < n:
@@ -84,8 +86,9 @@ class Rows:
 
     def __init__(self, columns: int, keep_s: float, dtype: type = np.float64) -> None:
         self._keep_s = keep_s
-        self._times: Floats = np.empty(256)
-        self._rows: Floats = np.empty((256, columns), dtype)
+        size = 256 if columns < 4096 else 32
+        self._times: Floats = np.empty(size)
+        self._rows: Floats = np.empty((size, columns), dtype)
         self._first = self._n = 0
         self.count = 0
         """Rows pushed so far."""

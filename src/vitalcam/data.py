@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from vitalcam import clips, config
 from vitalcam.errors import ConfigError, DatasetError, UsageError, VitalcamError
-from vitalcam.face.sample import SKIN, Sampler, background_rgb
+from vitalcam.face.sample import SKIN, Sampler
 from vitalcam.face.track import Tracker
 from vitalcam.report import files
 from vitalcam.signal.filter import normalise
@@ -155,7 +155,7 @@ def _seen(video: Video, size_px: int) -> Iterator[tuple[float, Floats]]:
             last_id = face.id if face else 0
         if face is None:
             continue
-        row, crop = sampler.push(frame, face, background_rgb(frame, [face]))
+        row, crop = sampler.push(frame, face, np.full(3, np.nan))
         if np.isfinite(row[SKIN]).all():
             small = crop.reshape(size_px, fine, size_px, fine, -1).mean(axis=(1, 3))
             unconfirmed.append((frame.time_s, np.concatenate([small.ravel(), row[SKIN]]).astype(np.float32)))

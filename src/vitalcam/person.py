@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
+from collections.abc import Sequence
 from types import ModuleType
 from typing import Protocol
 
@@ -12,7 +14,7 @@ from vitalcam.clips import Rows, Stitcher, runs
 from vitalcam.face import sample
 from vitalcam.face.sample import Sampler
 from vitalcam.methods import chrom, green, pos
-from vitalcam.settings import HEART_RATE_BPM, MIN_SIGNAL_S, Settings
+from vitalcam.settings import HEART_RATE_BPM, MIN_SIGNAL_S, RESP_RATE_PER_MIN, Settings
 from vitalcam.signal import breath, peaks, quality
 from vitalcam.signal.resample import uniform
 from vitalcam.types import Bools, Clip, Estimate, Face, FaceTrack, Floats, Frame, ModelSpec, Reason, Signal
@@ -47,25 +49,29 @@ class Person:
         id: identity, from 1.
         settings: of the measurement.
         runner: method or model that turns clips into waves.
+        start_s: when the face was first seen.
     """
 
-    def __init__(self, id: int, settings: Settings, runner: Runner) -> None:
+    def __init__(self, id: int, settings: Settings, runner: Runner, start_s: float) -> None:
         self.id = id
+        self.start_s = start_s
         self.track = TrackLog(id)
         self.windows: list[Estimate] = []
-        self.waves = {name: Stitcher(runner.spec.fs_hz) for name in runner.spec.outputs}
-        self.breath = Stitcher(runner.spec.fs_hz)
+        first = math.floor(start_s * runner.spec.fs_hz)
+        self.waves = {name: Stitcher(runner.spec.fs_hz, first) for name in runner.spec.outputs}
+        self.breath = Stitcher(runner.spec.fs_hz, first)
         self._settings = settings
         self._runner = runner
         self._fs_hz = runner.spec.fs_hz
         self._clip_s = runner.spec.frames / self._fs_hz or settings.window_s
         self._hop_s = settings.step_s if runner.spec.size_px == 1 else self._clip_s / 2
         self._sampler = Sampler(_crop_px(runner.spec.size_px))
-        self._crops = Rows(3 * runner.spec.size_px**2, self._clip_s + 2, np.float32)
-        self._rows = Rows(sample.N_COLUMNS, max(settings.window_s, settings.resp_window_s) + 2)
+        self._crops = Rows(3 * runner.spec.size_px**2, self._clip_s + settings.step_s + 2, np.float32)
+        self._rows = Rows(sample.N_COLUMNS, max(settings.window_s, settings.resp_window_s) + settings.step_s + 2)
         self._unconfirmed: list[tuple[float, Floats, Floats]] = []
         self._pending: list[float] = []
-        self._cut_s = -math.inf
+        self._cut_s = start_s
+        self._resp_s = start_s
         self._on_clock: tuple[object, tuple[Floats, Floats, Bools]] = (
             None,
             (np.empty(0), np.empty(0), np.empty(0, bool)),
@@ -86,7 +92,7 @@ class Person:
 
     def advance(self, t_s: float) -> list[Estimate]:
         """A window ends at ``t_s``: give the estimates that are final now."""
-        if t_s - self.track.first_s < MIN_SIGNAL_S:
+        if t_s - self.start_s < MIN_SIGNAL_S:
             return []
         self._pending.append(t_s)
         return self._settle(t_s) if t_s - self._cut_s >= self._hop_s - 1e-9 else []
@@ -95,7 +101,11 @@ class Person:
         """The recording ends at ``t_s``: give what is still open."""
         if not self.windows and not self._pending:
             self._pending.append(t_s)
-        return self._settle(t_s)
+        done = self._settle(t_s)
+        if t_s - self._resp_s > RESP_STEP_S / 2 and t_s - self.start_s >= breath.MIN_DURATION_S:
+            done.append(self._resp_rate(t_s))
+            self.windows.append(done[-1])
+        return done
 
     def confirm(self) -> None:
         """Trust the frames since the last detection, there being no more."""
@@ -113,16 +123,21 @@ class Person:
             known = np.flatnonzero(np.isfinite(wave))
             if known.size:
                 start, stop = int(known[0]), int(known[-1]) + 1
-                found[name] = Signal(wave[start:stop], np.arange(start, stop) / self._fs_hz, name)
+                times = (stitcher.first + np.arange(start, stop)) / self._fs_hz
+                found[name] = Signal(wave[start:stop], times, name)
         return found
 
     def _settle(self, t_s: float) -> list[Estimate]:
-        self._cut(t_s)
+        """Run the clips up to ``t_s`` and give the windows that waited for them."""
+        while t_s - self._cut_s > self._clip_s:
+            self._cut(self._cut_s + self._hop_s)
+        if t_s > self._cut_s:
+            self._cut(t_s)
         done = []
         for t in self._pending:
             done.append(self._heart_rate(t))
             self.windows.append(done[-1])
-            if t % RESP_STEP_S < 1e-9 and t - self.track.first_s >= breath.MIN_DURATION_S:
+            if t - self._resp_s >= RESP_STEP_S and t - self.start_s >= breath.MIN_DURATION_S:
                 done.append(self._resp_rate(t))
                 self.windows.append(done[-1])
         self._pending.clear()
@@ -131,7 +146,7 @@ class Person:
     def _cut(self, t_s: float) -> None:
         """Run the method or model on the clip that ends at ``t_s`` and stitch its waves."""
         self._cut_s = t_s
-        frames, time_s, valid = self._clip(max(t_s - self._clip_s, 0.0), t_s)
+        frames, time_s, valid = self._clip(max(t_s - self._clip_s, self.start_s), t_s)
         spec = self._runner.spec
         for run in runs(valid):
             first = run.start + (run.stop - run.start) % spec.frames_multiple
@@ -168,7 +183,7 @@ class Person:
 
     def _heart_rate(self, t_s: float) -> Estimate:
         """Heart rate over the window that ends at ``t_s``."""
-        t0_s = max(t_s - self._settings.window_s, 0.0)
+        t0_s = max(t_s - self._settings.window_s, self.start_s)
         window = self._window(t0_s, t_s)
         if not isinstance(window, quality.Window):
             return Estimate("heart_rate", None, "beats/min", t0_s, t_s, 0.0, window, self._runner.spec.name)
@@ -185,7 +200,8 @@ class Person:
 
     def _resp_rate(self, t_s: float) -> Estimate:
         """Breathing rate over the window that ends at ``t_s``, from the pulse where there is one, and from motion."""
-        t0_s = max(t_s - self._settings.resp_window_s, 0.0)
+        self._resp_s = t_s
+        t0_s = max(t_s - self._settings.resp_window_s, self.start_s)
         values, time_s, valid = self._uniform(t0_s, t_s)
         run = max(runs(valid), key=lambda r: r.stop - r.start, default=slice(0, 0))
         values, time_s = values[run], time_s[run]
@@ -194,13 +210,16 @@ class Person:
         if "resp" in self.waves:
             sources["network"] = self.waves["resp"].wave(start, start + time_s.size)
         wave = self.waves["bvp"].wave(start, start + time_s.size)
-        rates = [w for w in self.windows if w.quantity == "heart_rate" and w.value and w.t1_s > t0_s]
+        rates = [w for w in self.windows if w.quantity == "heart_rate" and w.value is not None and w.t1_s > t0_s]
         if rates and np.isfinite(wave).all():
-            rate_hz = float(np.median([w.value or 0.0 for w in rates])) / 60
-            beats = peaks.beats(wave, fs_hz=self._fs_hz, heart_rate_hz=rate_hz)
+            beats = peaks.beats(wave, fs_hz=self._fs_hz, heart_rate_hz=heart_rate_hz(rates, time_s))
             sources |= breath.from_pulse(wave, beats, values[:, sample.SKIN][:, 1], fs_hz=self._fs_hz)
         found = breath.fuse(sources, fs_hz=self._fs_hz)
         value = None if found.rate_hz is None else 60 * found.rate_hz
+        low, high = RESP_RATE_PER_MIN
+        if value is not None and not low <= value <= high:
+            found = dataclasses.replace(found, reason="no_breath")
+            value = None
         if value is not None:
             self.breath.add(start, found.wave, signed=False)
         return Estimate(
@@ -212,22 +231,24 @@ class Person:
         times, _ = self._rows.between(t0_s, t1_s)
         if times.size < 2 or times[-1] < t1_s - STALE_S:
             return "no_face"
+        if np.median(np.diff(times)) > 1 / quality.MIN_FRAME_RATE_HZ:
+            return "low_fps"
         values, time_s, valid = self._uniform(t0_s, t1_s)
-        stretches = runs(valid)
-        if not stretches:
-            return "gap"
-        run = stretches[-1]
-        if (run.stop - run.start + 1) / self._fs_hz < MIN_SIGNAL_S:
-            return "too_short" if t1_s - self.track.first_s < MIN_SIGNAL_S else "gap"
-        values, time_s = values[run], time_s[run]
         start = round(time_s[0] * self._fs_hz)
+        wave = self.waves["bvp"].wave(start, start + time_s.size)
+        recent = [run for run in runs(valid & np.isfinite(wave)) if time_s[run.stop - 1] >= t1_s - STALE_S]
+        long = [run for run in recent if (run.stop - run.start + 1) / self._fs_hz >= MIN_SIGNAL_S]
+        if not long:
+            return "too_short" if t1_s - self.start_s < MIN_SIGNAL_S else "gap"
+        run = long[-1]
+        values, time_s, wave = values[run], time_s[run], wave[run]
         skin = values[:, sample.SKIN]
         regions = values[:, sample.REGIONS].reshape(-1, 3, 3).transpose(1, 0, 2)
         steps = np.diff(times[times >= time_s[0] - 1e-9])
         means = values.mean(axis=0)
         return quality.Window(
             fs_hz=self._fs_hz,
-            wave=np.nan_to_num(self.waves["bvp"].wave(start, start + time_s.size)),
+            wave=wave,
             checks=np.stack([m.waveform(skin, fs_hz=self._fs_hz) for m in self._checks()]),
             regions=pos.waveform(regions, fs_hz=self._fs_hz),
             skin_rgb=skin,
@@ -243,6 +264,12 @@ class Person:
 
     def _checks(self) -> list[ModuleType]:
         return [m for m in (pos, chrom, green) if self._runner.spec.name != m.SPEC.name][:2]
+
+
+def heart_rate_hz(windows: Sequence[Estimate], time_s: Floats) -> Floats:
+    """Heart rate (T,) at some times, between the middles of windows that have a value."""
+    middle = [(w.t0_s + w.t1_s) / 2 for w in windows]
+    return np.interp(time_s, middle, [(w.value or math.nan) / 60 for w in windows])
 
 
 def _crop_px(size_px: int) -> int:
@@ -264,15 +291,12 @@ class TrackLog:
 
     def __init__(self, id: int) -> None:
         self.id = id
-        self.first_s = math.nan
         self.area_px_s = 0.0
         self._rows = Rows(6, math.inf)
         self._last_s = math.nan
 
     def push(self, time_s: float, face: Face) -> None:
         """Add a frame."""
-        if math.isnan(self.first_s):
-            self.first_s = time_s
         box = np.full(4, np.nan) if face.state == "lost" else face.box_px
         self._rows.push(time_s, np.array([*box, face.score, _STATES.index(face.state)]))
         if face.state != "lost" and math.isfinite(self._last_s):

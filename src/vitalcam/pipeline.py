@@ -17,7 +17,7 @@ import numpy as np
 from vitalcam import __version__, config, registry
 from vitalcam.errors import UsageError
 from vitalcam.face.crop import area
-from vitalcam.face.sample import background_rgb
+from vitalcam.face.sample import Background
 from vitalcam.face.track import Tracker
 from vitalcam.person import LOOKAHEAD_S, Person, Runner
 from vitalcam.runtime import Model
@@ -47,6 +47,7 @@ class Session:
         self.source = source
         self._runner = _runner(self.settings)
         self._tracker = Tracker(self.settings.faces)
+        self._background = Background()
         self._people: dict[int, Person] = {}
         self._next = 0
         self._closed = False
@@ -55,6 +56,8 @@ class Session:
 
     def push(self, *frames: Frame) -> list[Estimate]:
         """Take frames in, in order of time; give the estimates that became final."""
+        if self._closed:
+            raise ValueError("this session is finished; begin another for more frames")
         done: list[Estimate] = []
         for frame in frames:
             if not self._frames.count:
@@ -63,10 +66,10 @@ class Session:
             self._frames.push(frame)
             faces = self._tracker.push(frame)
             seen = [face for face in faces if face.state != "lost"]
-            background = background_rgb(frame, seen)
+            background = self._background.push(frame, seen)
             for face in faces:
                 if face.id not in self._people:
-                    self._people[face.id] = Person(face.id, self.settings, self._runner)
+                    self._people[face.id] = Person(face.id, self.settings, self._runner, frame.time_s)
                 self._people[face.id].push(frame, face, background)
             self._keep_thumbnail(frame, seen)
         return done
@@ -80,7 +83,7 @@ class Session:
         for person in self._people.values():
             person.confirm()
         done = self._advance(end_s)
-        if end_s - (self._next - 1) * self.settings.step_s > self.settings.step_s / 2:
+        if end_s - (self._next - 1) * self.settings.step_s > min(self.settings.step_s / 2, 1.0):
             done += self._step(end_s)
         for person in self._people.values():
             done += person.close(end_s)
@@ -137,7 +140,6 @@ class _FrameLog:
         self.count = 0
         self.size = (0, 0)
         self._first_s = self._last_s = 0.0
-        self._steps = np.zeros(0)
 
     @property
     def end_s(self) -> float:
@@ -171,7 +173,7 @@ class _FrameLog:
 
 
 class Stream:
-    """Estimates as they become final; afterwards, and at any time in between, ``result`` and ``session``.
+    """Estimates as they become final, once; ``result`` reads what was not asked for yet.
 
     Args:
         video: where the frames come from.
@@ -186,8 +188,12 @@ class Stream:
         self.session = Session(settings, source=video.source)
         self._progress = progress
         self._result: Result | None = None
+        self._estimates = self._run()
 
     def __iter__(self) -> Iterator[Estimate]:
+        return self._estimates
+
+    def _run(self) -> Iterator[Estimate]:
         for frame in self.video:
             yield from self.session.push(frame)
             if self._progress:

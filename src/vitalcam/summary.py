@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+import dataclasses
+import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from vitalcam.person import Person
+from vitalcam.person import Person, heart_rate_hz
 from vitalcam.signal import hrv, peaks, quality
 from vitalcam.types import Estimate, FaceResult, Floats, Reason, Signal
 
 _ABSENT: tuple[Reason, ...] = ("no_face", "gap", "too_short")
 
-MIN_ANSWERED = 0.25
-"""Share of the windows with a face that must have an answer before the recording has one: on noise, one window in
-some dozens is answered by chance."""
+
+def _needed(judged: int) -> float:
+    """How many of the windows with a face must have an answer before the recording has one.
+
+    On noise one window in some dozens is answered by chance, and its neighbours, which overlap it, with it: half of
+    the first eight windows, a quarter of many.
+    """
+    return max(0.25 * judged, min(judged, 8) / 2)
 
 
 def face_result(person: Person) -> FaceResult:
@@ -26,6 +33,8 @@ def face_result(person: Person) -> FaceResult:
     beats = _beats(signals["bvp"], person.windows) if "bvp" in signals and rate.value is not None else None
     if beats is not None:
         signals["ibi"] = beats.intervals()
+        beats_bpm = peaks.rate_bpm(signals["ibi"].values / 1000)
+        rate = dataclasses.replace(rate, quality={**rate.quality, "beats_bpm": beats_bpm})
     return FaceResult(
         id=person.id,
         heart_rate=rate,
@@ -40,7 +49,7 @@ def face_result(person: Person) -> FaceResult:
 def whole_rate(windows: Sequence[Estimate]) -> Estimate:
     """One estimate for the recording: the median of the windows that have an answer.
 
-    Its quality holds the range over time (5th to 95th percentile), and the share of the windows with a
+    Its quality holds the range over time (5th to 95th percentile) and the share of the windows with a
     face that were answered.
     """
     answered = [w for w in windows if w.value is not None]
@@ -48,7 +57,7 @@ def whole_rate(windows: Sequence[Estimate]) -> Estimate:
     first, last = windows[0], windows[-1]
     share = len(answered) / max(len(judged), 1)
     span = (first.t0_s, last.t1_s)
-    if not answered or share < MIN_ANSWERED:
+    if not answered or len(answered) < _needed(len(judged)):
         reason = _commonest([w for w in judged if w.value is None] or windows)
         return Estimate(first.quantity, None, first.unit, *span, _mean_confidence(judged), reason, first.method)
     values = np.array([w.value for w in answered], float)
@@ -90,9 +99,7 @@ def _beats(bvp: Signal, windows: Sequence[Estimate]) -> _Beats | None:
     for w in answered:
         trusted |= (bvp.time_s >= w.t0_s) & (bvp.time_s <= w.t1_s)
     wave = np.where(trusted, bvp.values, np.nan)
-    middle = [(w.t0_s + w.t1_s) / 2 for w in answered]
-    rate_hz = np.interp(bvp.time_s, middle, [float(w.value or 0) / 60 for w in answered])
-    times = peaks.beats(wave, fs_hz=fs_hz, heart_rate_hz=rate_hz)
+    times = peaks.beats(wave, fs_hz=fs_hz, heart_rate_hz=heart_rate_hz(answered, bvp.time_s))
     if times.size < 3:
         return None
     noise_ms = max(peaks.timing_noise_ms(wave, times, fs_hz=fs_hz), _expected_noise_ms(answered, fs_hz))
@@ -121,7 +128,9 @@ def _variability(beats: _Beats | None, rate: Estimate) -> dict[str, Estimate]:
         reason: Reason = rate.reason or "too_short"
         return {name: Estimate(name, None, unit, *span, 0.0, reason) for name, unit in hrv.UNITS.items()}
     measures = hrv.hrv(beats.times_s, noise_floor_ms=beats.noise_ms, duration_s=beats.duration_s)
-    floor = {"noise_floor_ms": beats.noise_ms, "duration_s": beats.duration_s}
+    floor = {"duration_s": beats.duration_s}
+    if math.isfinite(beats.noise_ms):
+        floor["noise_floor_ms"] = beats.noise_ms
     return {
         name: Estimate(name, value, unit, *span, 0.0 if value is None else rate.confidence, reason, rate.method, floor)
         for name, (value, unit, reason) in measures.items()

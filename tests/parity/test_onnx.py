@@ -46,4 +46,4 @@ def test_attention_can_be_kept(attention, tmp_path):
 
 def test_attention_to_a_target_cannot_be_kept():
     with pytest.raises(UsageError, match="TSFM attends to a known waveform"):
-        prepared(mmrphys.build("9_rgb_bvp"), attention=True)
+        prepared(mmrphys.build("9_rgb_bvp", attention="tsfm"), attention=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -47,7 +49,7 @@ def test_measure_is_the_last_state_of_stream() -> None:
 def test_any_grouping_of_pushes(cuts: list[int]) -> None:
     session = Session(Settings())
     edges = [0, *sorted(cuts), len(FRAMES)]
-    told = [e for a, b in zip(edges, edges[1:], strict=False) for e in session.push(*FRAMES[a:b])]
+    told = [e for a, b in itertools.pairwise(edges) for e in session.push(*FRAMES[a:b])]
     told += session.flush()
     result = session.finish()
     same(result, WHOLE)

@@ -9,7 +9,7 @@ import pytest
 
 from vitalcam.face import sample
 from vitalcam.face.crop import area
-from vitalcam.face.sample import Sampler, background_rgb
+from vitalcam.face.sample import Background, Sampler
 from vitalcam.face.track import Tracker
 from vitalcam.synth.painted import PersonOnScreen, Scene, render
 from vitalcam.types import Face, Frame, Planes
@@ -134,9 +134,9 @@ def test_background_is_what_is_not_the_face(size: tuple[int, int]) -> None:
     rgb[:] = (90, 110, 130)
     rgb[max(0, int(y - around)) : int(y + around), max(0, int(x - around)) : int(x + around)] = inside[0, 0]
     face = dataclasses.replace(FACE, box_px=box)
-    np.testing.assert_allclose(background_rgb(Frame(rgb, 0, 0), [face]), (90, 110, 130), atol=8)
+    np.testing.assert_allclose(Background().push(Frame(rgb, 0, 0), [face]), (90, 110, 130), atol=8)
     whole = dataclasses.replace(FACE, box_px=np.array([0.0, 0.0, width, height]))
-    assert np.isnan(background_rgb(Frame(rgb, 0, 0), [whole])).all()
+    assert np.isnan(Background().push(Frame(rgb, 0, 0), [whole])).all()
     grey = np.full((height // 2 + height % 2, width // 2 + width % 2), 128, np.uint8)
     planes = Planes(rgb[..., 1], grey, grey, full_range=True)
-    np.testing.assert_allclose(background_rgb(Frame(planes, 0, 0), [face]), 110, atol=8)
+    np.testing.assert_allclose(Background().push(Frame(planes, 0, 0), [face]), 110, atol=8)

@@ -169,9 +169,33 @@ def _shift_map(luma: Floats) -> Floats:
     return np.asarray(blur.T @ np.linalg.solve(normal, weighted.T)[:2].reshape(2, n, n) @ blur).reshape(2, -1)
 
 
-def background_rgb(frame: Frame, faces: Sequence[Face]) -> Floats:
-    """Mean RGB (3,) of the frame outside of the faces, from every 16th pixel of every 16th row; NaN if none is left."""
-    share = _outside(frame.height, frame.width, tuple(tuple(f.box_px.tolist()) for f in faces if f.state != "lost"))
+class Background:
+    """Reads the mean colour of what is not face; where it looks moves with the faces, which makes no step either."""
+
+    def __init__(self) -> None:
+        self._boxes: _Boxes = ()
+        self._log_gain: Floats = np.zeros(3)
+        self._gain_s = -math.inf
+
+    def push(self, frame: Frame, faces: Sequence[Face]) -> Floats:
+        """Mean RGB (3,) outside of the faces, by every 16th pixel of every 16th row; NaN if none is left."""
+        boxes = tuple(tuple(f.box_px.tolist()) for f in faces if f.state != "lost")
+        rgb = _outside_rgb(frame, boxes)
+        self._log_gain *= math.exp((self._gain_s - frame.time_s) / _GAIN_S)
+        if boxes != self._boxes and math.isfinite(self._gain_s):
+            with np.errstate(divide="ignore", invalid="ignore"):
+                step = np.log(_outside_rgb(frame, self._boxes) / rgb)
+            self._log_gain += np.where(np.isfinite(step), step, 0.0)
+        self._boxes, self._gain_s = boxes, frame.time_s
+        return rgb * np.exp(self._log_gain)
+
+
+_Boxes = tuple[tuple[float, ...], ...]
+
+
+def _outside_rgb(frame: Frame, boxes: _Boxes) -> Floats:
+    """Mean RGB (3,) of a frame outside of the enlarged boxes (x0, y0, x1, y1); NaN if nothing is left."""
+    share = _shares(frame.height, frame.width, boxes)
     pixels = frame.pixels
     if isinstance(pixels, Planes):
         y, u, v = (_mean(share, plane, pixels.y.shape) for plane in (pixels.y, pixels.u, pixels.v))
@@ -180,15 +204,18 @@ def background_rgb(frame: Frame, faces: Sequence[Face]) -> Floats:
 
 
 @functools.lru_cache(maxsize=4)
-def _outside(height: int, width: int, boxes: tuple[tuple[float, ...], ...]) -> Floats:
-    """Share of each of the sampled pixels in the mean of those outside of the enlarged boxes; NaN if none is."""
+def _shares(height: int, width: int, boxes: _Boxes) -> Floats:
+    """Share of each of the sampled pixels in the mean of those well outside of the boxes, or else just outside."""
     y = np.arange(_STRIDE // 2, height, _STRIDE)[:, None]
     x = np.arange(_STRIDE // 2, width, _STRIDE)[None, :]
-    keep = np.ones((y.size, x.size), bool)
-    for box in boxes:
-        x0, y0, x1, y1 = enlarge(np.asarray(box), 2.0)
-        keep &= (x < x0) | (x > x1) | (y < y0) | (y > y1)
-    return keep / keep.sum() if keep.any() else np.full(keep.shape, np.nan)
+    for factor in (2.0, 1.5):
+        keep = np.ones((y.size, x.size), bool)
+        for box in boxes:
+            x0, y0, x1, y1 = enlarge(np.asarray(box), factor)
+            keep &= (x < x0) | (x > x1) | (y < y0) | (y > y1)
+        if keep.any():
+            return np.asarray(keep / keep.sum())
+    return np.full(keep.shape, np.nan)
 
 
 def _mean(share: Floats, plane: NDArray[Any], full: tuple[int, ...]) -> Floats:

@@ -1,0 +1,51 @@
+"""Odd clocks, odd steps, odd ends."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from vitalcam import Session, Settings, measure, stream
+from vitalcam.synth.painted import PersonOnScreen, Scene, render
+from vitalcam.types import Frame
+
+SCENE = Scene(200, 150, (PersonOnScreen(84.0, face_height=0.65),), noise_sigma=1.0)
+
+
+def frames(seconds: float, fps_hz: float, start_s: float = 0.0) -> list[tuple[float, np.ndarray]]:
+    times = np.arange(round(seconds * fps_hz)) / fps_hz
+    return [(start_s + float(t), picture) for t, picture in zip(times, render(SCENE, times), strict=True)]
+
+
+@pytest.mark.parametrize("start_s", [1_795_000_000.0, -50.0])
+def test_any_clock(start_s: float) -> None:
+    result = measure([Frame(p, t, i) for i, (t, p) in enumerate(frames(9, 20, start_s))])
+    assert result.heart_rate.value == pytest.approx(84, abs=1)
+    assert result.heart_rate.t0_s == pytest.approx(start_s, abs=0.3)
+    assert result.signals["bvp"].time_s[0] == pytest.approx(start_s, abs=0.3)
+    assert all(w.t0_s >= start_s for w in result.estimates)
+
+
+def test_too_few_frames_a_second() -> None:
+    assert measure(frames(12, 3)).heart_rate.reason == "low_fps"
+
+
+@pytest.mark.parametrize("step_s", [0.7, 5.0])
+def test_breathing_whatever_the_step(step_s: float) -> None:
+    result = measure(frames(27, 15), Settings(step_s=step_s))
+    assert result.resp_rate.value == pytest.approx(15, abs=1)
+    assert any(w.quantity == "resp_rate" and w.t1_s > 24 for w in result.estimates)
+
+
+def test_a_stream_is_read_once_and_its_session_ends() -> None:
+    under_way = stream(frames(6, 20))
+    first = next(iter(under_way))
+    rest = list(under_way)
+    assert [first, *rest] == list(under_way.result.estimates)
+    assert list(under_way) == []
+    with pytest.raises(ValueError, match="finished"):
+        under_way.session.push(Frame(np.zeros((150, 200, 3), np.uint8), 99.0, 0))
+
+
+def test_nothing_at_all() -> None:
+    assert Session().finish().heart_rate.reason == "no_face"
