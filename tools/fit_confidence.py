@@ -3,10 +3,10 @@
     python tools/fit_confidence.py collect evidence.npz --clips 400 --jobs 2
     python tools/fit_confidence.py fit evidence.npz
 
-``collect`` renders clips at random (tone, size, amplitude, noise, motion, uneven light, flicker, frame rate, encoder),
-half of them without a pulse, measures them and keeps what each window looked like. ``fit`` prints the weights, and
-on clips that were not used for them the calibration error, the share of windows answered, and the share of windows
-without a pulse that were answered. Everything here is synthetic.
+``collect`` renders clips at random (tone, size, amplitude, noise, motion, uneven light, flicker, frame rate, encoder;
+hearts with natural variability), half of them without a pulse, measures them and keeps what each window looked like.
+``fit`` prints the weights, and on clips that were not used for them the calibration error, the share of windows
+answered, and the share of windows without a pulse that were answered. Everything here is synthetic.
 """
 
 from __future__ import annotations
@@ -25,7 +25,9 @@ import numpy as np
 
 from vitalcam.pipeline import Settings, measure
 from vitalcam.signal import quality
+from vitalcam.synth.breath import Breath, breathing
 from vitalcam.synth.painted import PaintedFace, PersonOnScreen, Scene, render
+from vitalcam.synth.pulse import Heart, Pulse, pulse
 from vitalcam.video.write import write_video
 
 SECONDS = 20.0
@@ -33,15 +35,16 @@ FIELDS = [f.name for f in dataclasses.fields(quality.Evidence)]
 TONES = [(232, 190, 165), (205, 160, 135), (170, 120, 92), (128, 84, 62), (86, 56, 42)]
 
 
-def clip(seed: int) -> tuple[Scene, Any, dict[str, Any], Callable[[np.ndarray], np.ndarray]]:
-    """A scene, the times of its frames, how it is encoded, and the light that falls on it."""
+def clip(seed: int) -> tuple[Scene, Any, dict[str, Any], Callable[[np.ndarray], np.ndarray], Pulse | None]:
+    """A scene, the times of its frames, how it is encoded, the light that falls on it, and its pulse if it has one."""
     rng = np.random.default_rng(seed)
-    rate = float(rng.uniform(45, 185)) if seed % 2 else None
+    person_pulse = _pulse(rng) if seed % 2 else None
     tone = TONES[rng.integers(len(TONES))]
     fps = float(rng.choice([15, 24, 25, 29.97, 30, 60], p=[0.1, 0.15, 0.15, 0.2, 0.3, 0.1]))
     motion = _motion(rng)
     person = PersonOnScreen(
-        heart_rate_bpm=rate,
+        heart_rate_bpm=None,
+        pulse=None if person_pulse is None else person_pulse.at,
         amplitude=float(np.exp(rng.uniform(np.log(0.0015), np.log(0.012)))),
         face_height=float(rng.uniform(0.3, 0.75)),
         motion=motion,
@@ -55,7 +58,13 @@ def clip(seed: int) -> tuple[Scene, Any, dict[str, Any], Callable[[np.ndarray], 
     if rng.random() < 0.2:
         times = np.cumsum(np.maximum(1 / fps * (1 + 0.3 * rng.standard_normal(times.size)), 0.2 / fps))
     encoder: dict[str, Any] = {"crf": int(rng.integers(14, 34))} if rng.random() < 0.6 else {}
-    return scene, times, encoder, _lamp(rng)
+    return scene, times, encoder, _lamp(rng), person_pulse
+
+
+def _pulse(rng: np.random.Generator) -> Pulse:
+    """A heart with the variability of the living: its rate drifts and no two beats are alike."""
+    heart = Heart.sample(rng, rate_bpm=float(rng.uniform(48, 180)))
+    return pulse(heart, breathing(Breath.sample(rng), duration_s=SECONDS + 1, rng=rng), duration_s=SECONDS + 1, rng=rng)
 
 
 def _motion(rng: np.random.Generator) -> Callable[[float], tuple[float, float]] | None:
@@ -101,7 +110,7 @@ def _lamp(rng: np.random.Generator) -> Callable[[np.ndarray], np.ndarray]:
 
 def windows(seed: int) -> np.ndarray:
     """Rows of (seed, truth or NaN, evidence …) for one clip."""
-    scene, times, encoder, lamp = clip(seed)
+    scene, times, encoder, lamp, heart = clip(seed)
     frames: Iterator[np.ndarray] = (lamp(f) for f in render(scene, times))
     settings = Settings(step_s=2.0)
     if encoder:
@@ -111,13 +120,16 @@ def windows(seed: int) -> np.ndarray:
             result = measure(path, settings)
     else:
         result = measure(zip(times, frames, strict=True), settings)
-    truth = scene.people[0].heart_rate_bpm
     rows = [
-        [seed, np.nan if truth is None else truth, *(w.quality[name] for name in FIELDS)]
+        [seed, _truth(heart, w.t0_s, w.t1_s), *(w.quality[name] for name in FIELDS)]
         for w in result.estimates
-        if w.quality
+        if w.quantity == "heart_rate" and w.quality
     ]
     return np.array(rows, float).reshape(-1, 2 + len(FIELDS))
+
+
+def _truth(heart: Pulse | None, t0_s: float, t1_s: float) -> float:
+    return float("nan") if heart is None else 60 / float(np.diff(heart.between(t0_s, t1_s)).mean())
 
 
 def collect(path: Path, clips: int, jobs: int, first: int) -> None:

@@ -82,6 +82,13 @@ def build(cls: type[T], values: Mapping[str, Any], *, where: str = "") -> T:
         raise ConfigError(f"{where or cls.__name__}: {error}") from None
 
 
+def check_types(settings: Any) -> None:
+    """Raise ConfigError for a field of a dataclass whose value has the wrong type."""
+    hints = typing.get_type_hints(type(settings))
+    for field in dataclasses.fields(settings):
+        _convert(hints[field.name], getattr(settings, field.name), field.name)
+
+
 def _convert(hint: Any, value: Any, where: str) -> Any:
     origin, args = typing.get_origin(hint), typing.get_args(hint)
     if dataclasses.is_dataclass(hint) and isinstance(value, Mapping):

@@ -72,6 +72,8 @@ class Person:
         self._pending: list[float] = []
         self._cut_s = start_s
         self._resp_s = start_s
+        self._seen_s = start_s
+        self._skin: Floats = np.empty(0)
         self._on_clock: tuple[object, tuple[Floats, Floats, Bools]] = (
             None,
             (np.empty(0), np.empty(0), np.empty(0, bool)),
@@ -87,8 +89,11 @@ class Person:
         row, crop = self._sampler.push(frame, face, background)
         if face.state == "detected":
             self.confirm()
-        if np.isfinite(row[sample.SKIN]).all():
-            self._unconfirmed.append((frame.time_s, row, crop))
+        self._seen_s = frame.time_s
+        skin = row[: sample.REGIONS.stop]
+        if np.isfinite(row[sample.SKIN]).all() and not np.array_equal(skin, self._skin, equal_nan=True):
+            self._unconfirmed.append((frame.time_s, row, crop))  # a picture that is shown again says nothing new
+        self._skin = skin
 
     def advance(self, t_s: float) -> list[Estimate]:
         """A window ends at ``t_s``: give the estimates that are final now."""
@@ -230,7 +235,7 @@ class Person:
         """What quality judges: the last stretch without a gap; or why there is none."""
         times, _ = self._rows.between(t0_s, t1_s)
         if times.size < 2 or times[-1] < t1_s - STALE_S:
-            return "no_face"
+            return "no_face" if self._seen_s < t1_s - STALE_S else "frozen"
         if np.median(np.diff(times)) > 1 / quality.MIN_FRAME_RATE_HZ:
             return "low_fps"
         values, time_s, valid = self._uniform(t0_s, t1_s)

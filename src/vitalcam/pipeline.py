@@ -21,9 +21,10 @@ from vitalcam.face.sample import Background
 from vitalcam.face.track import Tracker
 from vitalcam.person import LOOKAHEAD_S, Person, Runner
 from vitalcam.runtime import Model
-from vitalcam.settings import Settings
+from vitalcam.settings import MIN_SIGNAL_S, Settings
+from vitalcam.signal.quality import MIN_LUMA
 from vitalcam.summary import face_result
-from vitalcam.types import Bytes, Clip, Estimate, Face, Floats, Frame, ModelSpec, Result, Video
+from vitalcam.types import Bytes, Clip, Estimate, Face, Floats, Frame, ModelSpec, Reason, Result, Video
 from vitalcam.video.read import open_video
 
 __all__ = ["Classical", "Session", "Settings", "Stream", "measure", "stream"]
@@ -67,6 +68,7 @@ class Session:
             faces = self._tracker.push(frame)
             seen = [face for face in faces if face.state != "lost"]
             background = self._background.push(frame, seen)
+            self._frames.light(background)
             for face in faces:
                 if face.id not in self._people:
                     self._people[face.id] = Person(face.id, self.settings, self._runner, frame.time_s)
@@ -99,16 +101,18 @@ class Session:
         self.flush()
         people = sorted(self._people.values(), key=lambda p: -p.track.area_px_s)
         image, boxes = (self._thumbnail[1], self._thumbnail[2]) if self._thumbnail else (None, {})
+        numbers = {person.id: number for number, person in enumerate(people, 1)}
         return Result(
             source=self.source,
-            faces=tuple(face_result(person) for person in people),
+            faces=tuple(face_result(person, numbers[person.id]) for person in people),
             warnings=(*warnings, *self._frames.warnings()),
             settings=config.to_dict(self.settings),
             digest=config.digest(self.settings),
             versions=_versions(self._runner.spec),
             video={**(info or {}), **self._frames.info()},
             thumbnail=image,
-            thumbnail_boxes_px=boxes,
+            thumbnail_boxes_px={numbers[id]: box for id, box in boxes.items()},
+            no_face=self._frames.no_face(),
         )
 
     def _advance(self, t_s: float) -> list[Estimate]:
@@ -140,6 +144,7 @@ class _FrameLog:
         self.count = 0
         self.size = (0, 0)
         self._first_s = self._last_s = 0.0
+        self._brightest = math.nan
 
     @property
     def end_s(self) -> float:
@@ -154,6 +159,16 @@ class _FrameLog:
         self.count += 1
         self._last_s = frame.time_s
         self.size = frame.width, frame.height
+
+    def light(self, rgb: Floats) -> None:
+        """Note how bright the picture is."""
+        self._brightest = max(self._brightest, float(rgb.mean())) if self.count > 1 else float(rgb.mean())
+
+    def no_face(self) -> Reason:
+        """Why no face was found, if none was."""
+        if self.end_s - self._first_s < MIN_SIGNAL_S:
+            return "too_short"
+        return "dark" if self._brightest < MIN_LUMA else "no_face"
 
     def info(self) -> dict[str, Any]:
         span_s = self._last_s - self._first_s

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from vitalcam import config
 from vitalcam.errors import ConfigError
 
 HEART_RATE_BPM = (40.0, 200.0)
@@ -42,6 +43,7 @@ class Settings:
     min_confidence: float = 0.6
 
     def __post_init__(self) -> None:
+        config.check_types(self)
         checks = [
             (self.faces is None or self.faces >= 1, "faces", "1 or more, or None for all"),
             (MIN_SIGNAL_S <= self.window_s <= 120, "window_s", f"{MIN_SIGNAL_S:g} to 120 seconds"),

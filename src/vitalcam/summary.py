@@ -14,7 +14,7 @@ from vitalcam.person import Person, heart_rate_hz
 from vitalcam.signal import hrv, peaks, quality
 from vitalcam.types import Estimate, FaceResult, Floats, Reason, Signal
 
-_ABSENT: tuple[Reason, ...] = ("no_face", "gap", "too_short")
+_ABSENT: tuple[Reason, ...] = ("no_face", "gap", "too_short", "frozen")
 
 
 def _needed(judged: int) -> float:
@@ -26,8 +26,8 @@ def _needed(judged: int) -> float:
     return max(0.25 * judged, min(judged, 8) / 2)
 
 
-def face_result(person: Person) -> FaceResult:
-    """Everything about one face."""
+def face_result(person: Person, id: int) -> FaceResult:
+    """Everything about one face, under a number of its own."""
     rate = whole_rate([w for w in person.windows if w.quantity == "heart_rate"])
     signals = person.signals()
     beats = _beats(signals["bvp"], person.windows) if "bvp" in signals and rate.value is not None else None
@@ -36,13 +36,13 @@ def face_result(person: Person) -> FaceResult:
         beats_bpm = peaks.rate_bpm(signals["ibi"].values / 1000)
         rate = dataclasses.replace(rate, quality={**rate.quality, "beats_bpm": beats_bpm})
     return FaceResult(
-        id=person.id,
+        id=id,
         heart_rate=rate,
         resp_rate=whole_rate([w for w in person.windows if w.quantity == "resp_rate"] or [_no_breath(rate)]),
         hrv=_variability(beats, rate),
         windows=tuple(person.windows),
         signals=signals,
-        track=person.track.track(),
+        track=dataclasses.replace(person.track.track(), id=id),
     )
 
 

@@ -228,7 +228,7 @@ class Clip:
 
 
 Reason = Literal[
-    "no_face", "too_short", "gap", "motion", "dark", "clipped", "flicker", "low_fps", "small_face", "turned",
+    "no_face", "too_short", "gap", "frozen", "motion", "dark", "clipped", "flicker", "low_fps", "small_face", "turned",
     "no_pulse", "no_breath", "low_quality", "disagreement", "noise_floor",
 ]  # fmt: skip
 
@@ -303,6 +303,7 @@ class Result:
         video: size, rates, duration, frames read.
         thumbnail: (h, w, 3) uint8 RGB of a frame in which the main face was seen, or None.
         thumbnail_boxes_px: boxes in the thumbnail, by face id.
+        no_face: why there is no face, where there is none.
     """
 
     source: str
@@ -314,16 +315,17 @@ class Result:
     video: Mapping[str, Any] = field(default_factory=dict)
     thumbnail: Bytes | None = None
     thumbnail_boxes_px: Mapping[int, Floats] = field(default_factory=dict)
+    no_face: Reason = "no_face"
 
     @property
     def heart_rate(self) -> Estimate:
         """Heart rate of the main face over the whole recording."""
-        return self.faces[0].heart_rate if self.faces else _no_face("heart_rate", "beats/min")
+        return self.faces[0].heart_rate if self.faces else self._absent("heart_rate", "beats/min")
 
     @property
     def resp_rate(self) -> Estimate:
         """Breathing rate of the main face over the whole recording."""
-        return self.faces[0].resp_rate if self.faces else _no_face("resp_rate", "breaths/min")
+        return self.faces[0].resp_rate if self.faces else self._absent("resp_rate", "breaths/min")
 
     @property
     def estimates(self) -> tuple[Estimate, ...]:
@@ -341,9 +343,8 @@ class Result:
 
         return report.figure(self)
 
-
-def _no_face(quantity: str, unit: str) -> Estimate:
-    return Estimate(quantity, None, unit, 0.0, 0.0, 0.0, reason="no_face")
+    def _absent(self, quantity: str, unit: str) -> Estimate:
+        return Estimate(quantity, None, unit, 0.0, 0.0, 0.0, reason=self.no_face)
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from vitalcam import Session, Settings, measure, stream
+from vitalcam.errors import ConfigError
 from vitalcam.synth.painted import PersonOnScreen, Scene, render
 from vitalcam.types import Frame
 
@@ -48,4 +49,26 @@ def test_a_stream_is_read_once_and_its_session_ends() -> None:
 
 
 def test_nothing_at_all() -> None:
-    assert Session().finish().heart_rate.reason == "no_face"
+    assert Session().finish().heart_rate.reason == "too_short"
+
+
+def test_pictures_shown_twice_do_no_harm() -> None:
+    once = frames(9, 15)
+    twice = [(t + k / 30, picture) for t, picture in once for k in range(2)]
+    assert measure(twice).heart_rate.value == pytest.approx(84, abs=1)
+
+
+def test_a_camera_that_hangs_is_a_gap() -> None:
+    moving = frames(12, 20)
+    still = [(12 + k / 20, moving[-1][1]) for k in range(120)]
+    rates = [w for w in measure(moving + still).estimates if w.quantity == "heart_rate"]
+    assert [w.reason for w in rates if w.t1_s > 14] == ["frozen"] * 4
+    assert all(w.value is None or abs(w.value - 84) < 2 for w in rates)
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"faces": "all"}, {"faces": 1.5}, {"window_s": "10"}, {"step_s": 0.0}, {"method": 3}]
+)
+def test_wrong_settings(wrong: dict) -> None:
+    with pytest.raises(ConfigError, match=next(iter(wrong))):
+        Settings(**wrong)
