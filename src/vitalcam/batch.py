@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import glob
+import hashlib
 import itertools
 import json
 import logging
@@ -18,11 +19,12 @@ from concurrent.futures import Executor, Future, ProcessPoolExecutor, as_complet
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from multiprocessing import connection
 from pathlib import Path
 from typing import Any, Literal
 
 from vitalcam import __version__, config
-from vitalcam.errors import OutputError, VitalcamError
+from vitalcam.errors import OutputError, UsageError, VitalcamError
 from vitalcam.report import bids, files, plain, terminal
 from vitalcam.report.outputs import Outputs
 from vitalcam.settings import Settings
@@ -40,6 +42,7 @@ VIDEO_SUFFIXES = frozenset({
 })  # fmt: skip
 """Files that are measured when a folder is given; a file that is named is tried whatever it is called."""
 
+_NAME_BYTES = 120  # most systems allow 255, of which BIDS and a file that is being written take some 70
 _ROW = {"path", "state", "digest", "name", "status", "files", "lines"}  # what resuming needs of a manifest's row
 
 
@@ -102,10 +105,15 @@ def expand(sources: Iterable[str]) -> tuple[list[str], list[str]]:
 
     Returns:
         The inputs, each once, and what a user should know, one sentence for each folder that was opened up.
+
+    Raises:
+        UsageError: an input is an empty word, which would mean the current folder.
     """
     inputs: dict[str, str] = {}
     notes: list[str] = []
     for source in sources:
+        if not source.strip():
+            raise UsageError("an input is empty; give a video, a folder (. for this one) or a camera")
         for name in _matches(source) or [source]:
             videos = _videos_in(Path(name))
             if videos:
@@ -293,13 +301,19 @@ def _outcome(future: Future[Outcome], task: Task) -> Outcome:
 
 
 def _start_worker() -> None:
-    """A worker that is told to end takes its unfinished files with it."""
+    """A worker that is told to end, or whose parent is gone, takes its unfinished files with it."""
 
     def end(*_: object) -> None:
         files.discard_unfinished()
         os._exit(1)
 
+    def end_with_parent() -> None:
+        if parent := multiprocessing.parent_process():
+            connection.wait([parent.sentinel])
+            end()
+
     signal.signal(signal.SIGTERM, end)
+    threading.Thread(target=end_with_parent, daemon=True).start()
 
 
 @contextmanager
@@ -336,7 +350,16 @@ def _candidate(source: str, depth: int) -> str:
     folders, with_suffix = divmod(depth, 2)
     above = path.absolute().parent.parts[1:]
     parts = [*above[max(len(above) - folders, 0) :], path.name if with_suffix else path.stem]
-    return re.sub(r"[^\w.-]", "_", "_".join(parts))
+    return _short(re.sub(r"[^\w.-]", "_", "_".join(parts)))
+
+
+def _short(name: str) -> str:
+    """A name that is too long for a file system loses its end to a hash of the whole."""
+    whole = name.encode(errors="surrogatepass")
+    if len(whole) <= _NAME_BYTES:
+        return name
+    digest = hashlib.sha256(whole).hexdigest()[:8]
+    return f"{whole[: _NAME_BYTES - 9].decode(errors='ignore')}_{digest}"
 
 
 def _key(name: str) -> str:

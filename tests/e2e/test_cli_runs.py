@@ -145,6 +145,23 @@ def test_interrupt_ends_the_workers_quietly_and_leaves_no_half_file(clips: Path,
     assert all((out / f"{name}.json").exists() for name in finished)
 
 
+@pytest.mark.skipif(os.name == "nt", reason="a kill that nobody can catch")
+def test_workers_end_when_their_parent_is_killed(clips: Path, tmp_path: Path) -> None:
+    names = []
+    for number in range(4):
+        names.append(tmp_path / f"copy{number}.mp4")
+        names[-1].write_bytes((clips / "good.mp4").read_bytes())
+    out = tmp_path / "out"
+    words = [*COMMAND, "measure", *map(str, names), "--out", str(out), "--jobs", "2"]
+    running = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    limit = time.monotonic() + 120
+    while not out.exists() and time.monotonic() < limit and running.poll() is None:
+        time.sleep(0.02)
+    running.kill()
+    running.communicate(timeout=30)  # ends only when no worker holds the pipes any more
+    assert not list(out.rglob("*.part"))
+
+
 def test_demo_measures_the_rate_that_it_paints(tmp_path: Path) -> None:
     done = vitalcam("demo", "--seconds", 10, "--heart-rate", 84, "--out", "there", cwd=tmp_path)
     assert done.returncode == 0, done.stderr

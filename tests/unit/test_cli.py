@@ -128,6 +128,7 @@ def test_no_wave_no_edf_and_it_says_so(run: Run) -> None:
         (["a.mp4", "--resume"], "--resume: needs the --out DIR"),
         (["a.mp4", "--csv", "a.mp4"], "a.mp4: is an input"),
         (["--json", "x.json"], "no input"),
+        (["a.mp4", ""], "an input is empty"),
         (["a.mp4", "--faces", "0"], "'0' is not a number of faces"),
         (["a.mp4", "--jobs", "0"], "0 is not in the range"),
     ],
@@ -235,6 +236,17 @@ def test_names_are_unique_and_kept() -> None:
     taken = {str(Path("s1/vid.avi").absolute()): "vid"}
     assert batch.names(["s1/vid.avi"], taken) == {"s1/vid.avi": "vid"}
     assert batch.names(["s2/vid.avi"], taken)["s2/vid.avi"] != "vid"
+
+
+def test_long_names_are_cut_and_still_told_apart(run: Run) -> None:
+    first, second = f"{'x' * 249}a.mp4", f"{'顔' * 81}.mp4"
+    for name in (first, second):
+        Path(name).write_text("good")
+    names = batch.names([first, f"{'x' * 249}b.mp4", second])
+    assert len(set(names.values())) == 3
+    assert max(len(name.encode()) for name in names.values()) <= 120
+    assert run("measure", first, second, "--out", "out").exit_code == 0
+    assert len(list(Path("out").glob("*.json"))) == 2
 
 
 def test_inputs_are_taken_once(run: Run) -> None:

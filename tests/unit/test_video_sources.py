@@ -54,7 +54,21 @@ def test_iterable_is_read_lazily():
 def test_frames_that_do_not_advance_are_left_out():
     video = open_video([(t, ARRAY[0]) for t in (0, 0.1, 0.1, 0.05, 0.2)])
     assert [f.time_s for f in video] == [0, 0.1, 0.2]
-    assert "2 frames whose time did not advance" in video.warnings[0]
+    assert "time did not advance were left out: 2" in video.warnings[0]
+
+
+@pytest.mark.parametrize("options", [{"fps_hz": 10}, {"times_s": [0, 0.1, 0.2, 0.3]}])
+def test_pictures_alone_take_the_times_that_are_given(options):
+    frames = list(open_video(iter(ARRAY), **options))
+    assert [f.time_s for f in frames] == [0, 0.1, 0.2, pytest.approx(0.3)]
+    np.testing.assert_array_equal(frames[3].pixels, ARRAY[3])
+
+
+def test_frames_of_another_size_are_left_out_with_one_warning():
+    video = open_video([*ARRAY[:2], ARRAY[2, :4], ARRAY[3, :4], ARRAY[3]], fps_hz=10)
+    assert [f.time_s for f in video] == [0, 0.1, 0.4]
+    assert [f.time_s for f in video] == [0, 0.1, 0.4]
+    assert video.warnings == ["iterable: frames of another size than the first were left out: 2"]
 
 
 @pytest.mark.parametrize(
@@ -74,6 +88,10 @@ def test_frames_that_do_not_advance_are_left_out():
         ([(0.0, ARRAY)], {}, "item 0 is not"),
         (3.5, {}, "is not a video"),
         (None, {}, "is not a video"),
+        (iter(ARRAY), {}, "frames have no times; give fps_hz"),
+        ("", {}, "is empty; give a path"),
+        ("https://example.org/face.mp4?a=1", {}, "is not a file on this machine"),
+        ("nothing-*.mp4", {}, "no file matches"),
         (True, {}, "is not a video"),
     ],
 )

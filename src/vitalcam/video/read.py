@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import glob
 import itertools
 import math
 from collections.abc import Iterable, Iterator, Sequence
@@ -25,7 +26,8 @@ def open_video(source: Any, *, fps_hz: float | None = None, times_s: Sequence[fl
 
     Args:
         source: path of a video file or a folder of images; camera as number, "0" or "/dev/video0"; array (T, H, W, 3)
-            uint8 RGB; iterable of (time_s, (H, W, 3) uint8 RGB) or of `Frame`; a `Video` as it is.
+            uint8 RGB; iterable of (time_s, (H, W, 3) uint8 RGB) or of `Frame`, or of pictures alone where times are
+            given here; a `Video` as it is.
         fps_hz: frames are evenly spaced at this rate, whatever the source says; a camera is asked for it.
         times_s: (T,) time of each frame, strictly increasing, kept as they are: zero is not moved.
 
@@ -43,11 +45,22 @@ def open_video(source: Any, *, fps_hz: float | None = None, times_s: Sequence[fl
     if isinstance(source, int | np.integer) or (isinstance(source, str | Path) and _names_camera(str(source))):
         return open_camera(str(source) if isinstance(source, str | Path) else int(source), fps_hz=fps_hz)
     if not isinstance(source, str | Path):
-        return _retimed(_from_iterable(source), fps_hz, times)
+        return _retimed(_from_iterable(source, untimed), fps_hz, times)
     path = Path(source)
-    if not path.exists():
-        raise VideoError(f"{path}: no such file or folder; check the path")
+    if not str(source).strip() or not path.exists():
+        raise VideoError(_missing(str(source)))
     return _retimed(open_folder(path, stamped=untimed) if path.is_dir() else open_file(path), fps_hz, times)
+
+
+def _missing(name: str) -> str:
+    """What to say of a name that nothing has."""
+    if not name.strip():
+        return "the name of the video is empty; give a path"
+    if "://" in name:
+        return f"{name}: is not a file on this machine; download it first"
+    if glob.has_magic(name):
+        return f"{name}: no file matches this pattern; check the folder and the ending"
+    return f"{name}: no such file or folder; check the path"
 
 
 def _names_camera(name: str) -> bool:
@@ -108,14 +121,14 @@ def _from_array(array: NDArray[Any], untimed: bool, times: Floats | None) -> Vid
     return Video("array", width, height, math.nan, math.nan, frames, info={"frames": len(array)})
 
 
-def _from_iterable(source: Iterable[Any]) -> Video:
+def _from_iterable(source: Iterable[Any], untimed: bool) -> Video:
     """Frames as they come. An iterator can be read once; its first item is taken now, for the size."""
     rows = iter(source)
     first = next(rows, None)
     if first is None:
         raise VideoError("iterable: gives no frames; give (time_s, rgb) pairs or Frames")
     warnings: list[str] = []
-    known = _as_frame(first, 0)
+    known = _as_frame(first, 0, untimed)
     opened = iter([itertools.chain([first], rows)])
 
     def frames() -> Iterator[Frame]:
@@ -123,27 +136,37 @@ def _from_iterable(source: Iterable[Any]) -> Video:
         items = next(opened, again)
         if items is None:
             raise VideoError("iterable: can be read only once; give a list, or open it anew")
-        return _advancing(items, warnings)
+        return _sound((_as_frame(item, index, untimed) for index, item in enumerate(items)), warnings)
 
     return Video("iterable", known.width, known.height, math.nan, math.nan, frames, warnings=warnings)
 
 
-def _advancing(items: Iterable[Any], warnings: list[str]) -> Iterator[Frame]:
-    last_s, dropped = -math.inf, 0
-    for index, item in enumerate(items):
-        frame = _as_frame(item, index)
-        if frame.time_s > last_s:
+def _sound(frames: Iterable[Frame], warnings: list[str]) -> Iterator[Frame]:
+    """The frames whose time advances and whose size is that of the first; the others are counted in a warning."""
+    last_s, late, resized = -math.inf, 0, 0
+    size: tuple[int, int] | None = None
+    for frame in frames:
+        size = size or (frame.width, frame.height)
+        if (frame.width, frame.height) != size:
+            resized += 1
+        elif frame.time_s <= last_s:
+            late += 1
+        else:
             last_s = frame.time_s
             yield frame
-        else:
-            dropped += 1
-    if dropped:
-        note(warnings, f"iterable: {dropped} frames whose time did not advance were left out")
+    if late:
+        note(warnings, f"iterable: frames whose time did not advance were left out: {late}")
+    if resized:
+        note(warnings, f"iterable: frames of another size than the first were left out: {resized}")
 
 
-def _as_frame(item: Any, index: int) -> Frame:
+def _as_frame(item: Any, index: int, untimed: bool) -> Frame:
     if isinstance(item, Frame):
         return dataclasses.replace(item, index=index)
+    if isinstance(item, np.ndarray) and item.ndim == 3:
+        if untimed:
+            raise VideoError("iterable: its frames have no times; give fps_hz, times_s, or (time_s, rgb) pairs")
+        return Frame(item, float(index), index)
     try:
         time_s, pixels = item
         if not isinstance(pixels, Planes):
