@@ -105,7 +105,7 @@ def test_each_format_is_written_when_asked_for(run: Run, tmp_path: Path) -> None
     )
     assert done.exit_code == 0, done.output
     names = {p.name for p in tmp_path.iterdir()}
-    assert names == {"a.mp4", "w.csv", "w.windows.csv", "w.edf", "b", "w.png", "w.json"}
+    assert names == {"a.mp4", "w.csv", "w.windows.csv", "w.ibi.csv", "w.edf", "b", "w.png", "w.json"}
     assert (tmp_path / "b" / "sub-a" / "beh").is_dir()
 
 

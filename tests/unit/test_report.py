@@ -25,6 +25,8 @@ def _rows(path: Path) -> list[dict[str, str]]:
 def test_every_reason_has_words_and_advice() -> None:
     assert set(words.REASONS) == set(get_args(Reason))
     assert all(what and advice for what, advice in words.REASONS.values())
+    assert not any("longer" in words.reason(name, quantity) for name in words.REASONS for quantity in words.QUANTITIES)
+    assert words.reason("too_short", "resp_rate") == "too short: record for 20 s at least, better 30 s"
 
 
 def test_json_is_strict_and_null_where_refused() -> None:
@@ -40,6 +42,33 @@ def test_json_is_strict_and_null_where_refused() -> None:
     assert first["windows"][0]["quality"]["motion_px"] is None
     assert document["video"]["duration_s"] is None
     assert set(document) >= {"source", "faces", "warnings", "settings", "versions"}
+    assert document["heart_rate"] == first["heart_rate"]
+    empty = report.to_dict(result())
+    assert empty["faces"] == []
+    assert {(empty[name]["value"], empty[name]["reason"]) for name in ("heart_rate", "resp_rate")} == {
+        (None, "no_face")
+    }
+
+
+def test_beat_intervals_are_in_json_and_csv(tmp_path: Path) -> None:
+    someone = face()
+    someone.signals["ibi"] = Signal(np.array([812.04, np.nan]), np.array([1.5, 2.4]), "ibi", "ms")  # type: ignore[index]
+    document = report.to_dict(result(someone, face(2)))
+    assert document["faces"][0]["ibi"] == {"time_s": [1.5, 2.4], "value_ms": [812.0, None]}
+    assert document["faces"][1]["ibi"] == {"time_s": [], "value_ms": []}
+    *_, beats = report.write_csv(result(someone, face(2)), tmp_path / "anna.csv")
+    assert beats == tmp_path / "anna.ibi.csv"
+    assert [tuple(row.values()) for row in _rows(beats)] == [("1.5", "1", "812"), ("2.4", "1", "")]
+
+
+def test_tables_of_windows_have_the_same_columns_with_and_without_windows(tmp_path: Path) -> None:
+    heads = []
+    for found in (result(), result(face(seconds=3))):
+        _, windows, _ = report.write_csv(found, tmp_path / "x.csv")
+        heads.append(windows.read_text().splitlines()[0].split(","))
+    assert heads[0] == heads[1]
+    assert heads[0][:4] == ["face", "t0_s", "t1_s", "quantity"]
+    assert {"snr_db", "jitter_s"} < set(heads[0])
 
 
 def test_json_turns_arrays_and_numpy_numbers_into_plain_values() -> None:
@@ -50,7 +79,7 @@ def test_json_turns_arrays_and_numpy_numbers_into_plain_values() -> None:
 
 
 def test_csv_has_a_uniform_clock_and_empty_fields_in_gaps(tmp_path: Path) -> None:
-    waves, windows = report.write_csv(result(face(gap=(20, 25), start_s=2.0)), tmp_path / "anna.csv")
+    waves, windows, _ = report.write_csv(result(face(gap=(20, 25), start_s=2.0)), tmp_path / "anna.csv")
     rows = _rows(waves)
     times = np.array([float(row["time_s"]) for row in rows])
     assert times[0] == 2.0
@@ -63,17 +92,18 @@ def test_csv_has_a_uniform_clock_and_empty_fields_in_gaps(tmp_path: Path) -> Non
     assert refused
     assert {row["reason"] for row in refused} == {"gap", "no_breath"}
     assert all(row["snr_db"] and row["motion_px"] == "" for row in table)
+    assert {row["luma"] for row in table} == {""}
 
 
 def test_csv_keeps_the_samples_as_they_are(tmp_path: Path) -> None:
     someone = face(gap=(3, 4))
-    path, _ = report.write_csv(result(someone), tmp_path / "x.csv")
+    path, *_ = report.write_csv(result(someone), tmp_path / "x.csv")
     written = np.array([float(row["bvp"] or "nan") for row in _rows(path)])
     np.testing.assert_allclose(written, someone.signals["bvp"].values, rtol=1e-6)
 
 
 def test_csv_in_neurokit_columns_takes_rates_from_the_nearest_window(tmp_path: Path) -> None:
-    path, _ = report.write_csv(result(face(gap=(20, 25), drift_bpm=0)), tmp_path / "x.csv", neurokit=True)
+    path, *_ = report.write_csv(result(face(gap=(20, 25), drift_bpm=0)), tmp_path / "x.csv", neurokit=True)
     rows = _rows(path)
     assert list(rows[0]) == ["time_s", "face", "PPG_Clean", "PPG_Rate", "PPG_Quality", "RSP_Clean", "RSP_Rate"]
     at = {round(float(row["time_s"]), 3): row for row in rows}
@@ -84,7 +114,7 @@ def test_csv_in_neurokit_columns_takes_rates_from_the_nearest_window(tmp_path: P
 
 
 def test_csv_of_two_faces_tells_them_apart(tmp_path: Path) -> None:
-    path, _ = report.write_csv(result(face(), face(2, start_s=5, seconds=10)), tmp_path / "x.csv")
+    path, *_ = report.write_csv(result(face(), face(2, start_s=5, seconds=10)), tmp_path / "x.csv")
     counts = {name: sum(row["face"] == name for row in _rows(path)) for name in ("1", "2")}
     assert counts == {"1": 1800, "2": 300}
 
@@ -196,6 +226,7 @@ def test_summary_says_rate_range_and_confidence_or_why_not() -> None:
     assert "heart rate   72.0 beats/min, confidence high (95 %), 70 to 75 over time" in text
     assert "breathing    no value, no breathing found: show the shoulders" in text
     assert "3 frames were lost" in text
+    assert "variability  no value, below what this video can show: brighter light" in text
     assert "no value, no face found" in report.summary(result())
     refused = report.summary(result(face(heart_bpm=None, reason="dark")))
     assert "too dark: add light on the face" in refused

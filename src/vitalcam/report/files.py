@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import tempfile
 from collections.abc import Iterator
@@ -49,7 +48,7 @@ def probe(path: Path, *, folder: bool = False) -> None:
     places = [path, *path.absolute().parents] if folder else path.absolute().parents
     try:
         if not folder and path.is_dir():
-            raise IsADirectoryError(errno.EISDIR, "it is a folder; give the name of a file")
+            raise OutputError(f"{path}: cannot be written: it is a folder; give the name of a file")
         place = next(place for place in places if place.exists())
         with tempfile.TemporaryFile(dir=place):  # folders that are missing will be made in it
             pass

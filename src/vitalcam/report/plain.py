@@ -18,11 +18,15 @@ def to_dict(result: Result) -> dict[str, Any]:
     """The result as plain values that JSON can hold; waveforms are left to CSV, EDF and BIDS.
 
     Returns:
-        "source", "faces" (each "id", "heart_rate", "resp_rate", "hrv", "windows", "seen"), "warnings", "settings",
-        "digest", "versions", "video". A value that was refused is None beside its reason.
+        "source", "heart_rate" and "resp_rate" (of the main face), "faces" (each "id", "heart_rate", "resp_rate",
+        "hrv", "ibi", "windows", "seen"), "warnings", "settings", "digest", "versions", "video". A value that was
+        refused is None beside its reason, also where there is no face. "ibi" holds the beat intervals in ms at the
+        times at which they end.
     """
     document = {
         "source": result.source,
+        "heart_rate": _estimate(result.heart_rate),
+        "resp_rate": _estimate(result.resp_rate),
         "faces": [_face(face) for face in result.faces],
         "warnings": list(result.warnings),
         "settings": result.settings,
@@ -60,6 +64,7 @@ def _face(face: FaceResult) -> dict[str, Any]:
         "heart_rate": _estimate(face.heart_rate),
         "resp_rate": _estimate(face.resp_rate),
         "hrv": {name: _estimate(estimate) for name, estimate in face.hrv.items()},
+        "ibi": _intervals(face),
         "windows": [_estimate(window) for window in face.windows],
         "seen": {
             "from_s": face.track.time_s[0] if face.track.time_s.size else None,
@@ -68,6 +73,13 @@ def _face(face: FaceResult) -> dict[str, Any]:
             "frames_lost": lost,
         },
     }
+
+
+def _intervals(face: FaceResult) -> dict[str, Any]:
+    ibi = face.signals.get("ibi")
+    if ibi is None:
+        return {"time_s": [], "value_ms": []}
+    return {"time_s": ibi.time_s.round(4), "value_ms": ibi.values.round(1)}
 
 
 def _estimate(estimate: Estimate) -> dict[str, Any]:

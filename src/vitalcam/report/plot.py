@@ -131,7 +131,7 @@ def _number(fig: Any, x: float, estimate: Estimate, face: FaceResult | None) -> 
     fig.text(x, 0.905, label.capitalize(), size=10, color="0.35", va="center")
     if estimate.value is None:
         fig.text(x, 0.878, "no value", size=19, weight="bold", color=panels.REFUSED, va="center")
-        fig.text(x, 0.85, words.reason(estimate.reason or "low_quality"), size=9.5, color="0.25", va="center")
+        fig.text(x, 0.85, words.estimate(estimate), size=9.5, color="0.25", va="center")
         return
     fig.text(x, 0.878, words.number(estimate.value, estimate.unit), size=19, weight="bold", va="center")
     spread = words.spread(estimate)
@@ -156,6 +156,6 @@ def _nothing(fig: Any, estimate: Estimate) -> None:
     from matplotlib.patches import Rectangle
 
     fig.add_artist(Rectangle((0.025, 0.04), 0.95, 0.77, transform=fig.transFigure, facecolor="0.96", edgecolor="0.8"))
-    said = words.REASONS[estimate.reason or "low_quality"]
-    fig.text(0.5, 0.45, f"Nothing to show: {said.what}.", size=16, ha="center", color="0.25")
-    fig.text(0.5, 0.405, f"To measure: {said.advice}.", size=11, ha="center", color="0.4")
+    what, advice = words.estimate(estimate).split(": ", 1)
+    fig.text(0.5, 0.45, f"Nothing to show: {what}.", size=16, ha="center", color="0.25")
+    fig.text(0.5, 0.405, f"To measure: {advice}.", size=11, ha="center", color="0.4")

@@ -1,8 +1,9 @@
-"""CSV: the waveforms on a uniform clock, and the windows. An empty field is an unknown value."""
+"""CSV: the waveforms on a uniform clock, the windows, and the beat intervals. An empty field is an unknown value."""
 
 from __future__ import annotations
 
 import csv
+import dataclasses
 import io
 import math
 from collections.abc import Iterable, Sequence
@@ -12,17 +13,27 @@ from typing import Any
 import numpy as np
 
 from vitalcam.report import clock, files
+from vitalcam.signal.quality import Evidence
 from vitalcam.types import Estimate, FaceResult, Floats, Result
 
 WINDOW_COLUMNS = ("face", "t0_s", "t1_s", "quantity", "value", "unit", "confidence", "reason", "method")
+FEATURE_COLUMNS = (
+    *(field.name for field in dataclasses.fields(Evidence)),
+    *("baseline", "amplitude", "rate", "motion", "network"),  # what each source of breathing says
+)
+"""What is behind a confidence; always there and in this order, so that tables of many videos can be stacked."""
 
 
-def write_csv(result: Result, path: Path, *, neurokit: bool = False) -> tuple[Path, Path]:
-    """Write the waveforms to ``path`` and the windows to ``<stem>.windows.csv`` beside it.
+def write_csv(result: Result, path: Path, *, neurokit: bool = False) -> tuple[Path, Path, Path]:
+    """Write the waveforms to ``path``, the windows to ``<stem>.windows.csv`` and the beats to ``<stem>.ibi.csv``.
 
     Waveforms: time_s, face, bvp, resp; a face's rows share one uniform clock. With ``neurokit`` the columns are named
     as NeuroKit2 names them: PPG_Clean, PPG_Rate, PPG_Quality, RSP_Clean, RSP_Rate, where a rate and its quality are
     those of the window whose middle is nearest. Windows: one row for each, with the features behind its confidence.
+    Beats: time_s at which an interval between two beats ends, face, ibi_ms.
+
+    Returns:
+        The three paths, in that order.
 
     Raises:
         OutputError: a file cannot be written.
@@ -35,8 +46,12 @@ def write_csv(result: Result, path: Path, *, neurokit: bool = False) -> tuple[Pa
         for face_id, time_s, table in tables
         for i, t in enumerate(time_s)
     )
-    windows = path.with_name(f"{path.stem}.windows.csv")
-    return _write(path, [*header, *names], rows), _write(windows, *_windows(result))
+    windows, beats = (path.with_name(f"{path.stem}.{what}.csv") for what in ("windows", "ibi"))
+    return (
+        _write(path, [*header, *names], rows),
+        _write(windows, *_windows(result)),
+        _write(beats, [*header, "ibi_ms"], _beats(result)),
+    )
 
 
 def _plain(face: FaceResult) -> tuple[Floats, dict[str, Floats]]:
@@ -69,7 +84,8 @@ def _nearest(windows: Sequence[Estimate], values: Sequence[float | None], time_s
 
 def _windows(result: Result) -> tuple[list[str], Iterable[Sequence[Any]]]:
     windows = [(face.id, window) for face in result.faces for window in face.windows]
-    features = sorted({name for _, window in windows for name in window.quality})
+    others = {name for _, window in windows for name in window.quality}.difference(FEATURE_COLUMNS)
+    features = [*FEATURE_COLUMNS, *sorted(others)]
     rows = (
         (
             face_id, _number(w.t0_s, 6), _number(w.t1_s, 6), w.quantity, _number(w.value), w.unit,
@@ -79,6 +95,12 @@ def _windows(result: Result) -> tuple[list[str], Iterable[Sequence[Any]]]:
         for face_id, w in windows
     )  # fmt: skip
     return [*WINDOW_COLUMNS, *features], rows
+
+
+def _beats(result: Result) -> Iterable[Sequence[Any]]:
+    for face in result.faces:
+        if ibi := face.signals.get("ibi"):
+            yield from ((_number(t, 4), face.id, _number(v, 1)) for t, v in zip(ibi.time_s, ibi.values, strict=True))
 
 
 def _number(value: Any, digits: int | None = None) -> str:

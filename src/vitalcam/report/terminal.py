@@ -89,11 +89,11 @@ def _line(face: FaceResult) -> Line:
 
 def _rows(face: FaceResult) -> list[str]:
     rows = [_rate(e) for e in (face.heart_rate, face.resp_rate)]
-    if hrv := [f"{words.quantity(e.quantity)} {words.estimate(e)}" for e in face.hrv.values() if e.value is not None]:
-        rows.append(_row("variability", ", ".join(hrv)))
-    elif face.hrv:
-        first = next(iter(face.hrv.values()))
-        rows.append(_row("variability", f"no value, {words.estimate(first, advice=False)}"))
+    hrv = [e for e in face.hrv.values() if e.quantity != "mean_ibi"]  # a rate in other words, no variability
+    if known := [f"{words.quantity(e.quantity)} {words.estimate(e)}" for e in hrv if e.value is not None]:
+        rows.append(_row("variability", ", ".join(known)))
+    elif hrv:
+        rows.append(_row("variability", f"no value, {words.estimate(hrv[0])}"))
     windows = [w for w in face.windows if w.quantity == "heart_rate"]
     if refused := Counter(w.reason for w in windows if w.reason):
         why = ", ".join(f"{count} {words.reason(name, advice=False)}" for name, count in refused.most_common())

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
+from vitalcam.settings import MIN_SIGNAL_S
+from vitalcam.signal.hrv import MIN_DURATION_S
 from vitalcam.types import Estimate
 
 HIGH, FAIR = 0.9, 0.75
@@ -25,18 +28,26 @@ REASONS = {
     "dark": Words("too dark", "add light on the face"),
     "clipped": Words("too bright", "lower the exposure or move out of direct light"),
     "flicker": Words("the light flickers", "use daylight or another lamp"),
+    "frozen": Words("the picture stands still", "check the camera"),
     "low_fps": Words("too few frames per second", "use a higher frame rate or more light"),
     "small_face": Words("the face is too small", "come closer to the camera"),
     "turned": Words("the face is turned away", "look towards the camera"),
     "no_pulse": Words(
         "no pulse found", "check that this is a living face, with steady light and no strong compression"
     ),
-    "no_breath": Words("no breathing found", "show the shoulders, sit still and record for longer"),
+    "no_breath": Words("no breathing found", "show the shoulders, sit still for 30 s or more"),
     "low_quality": Words("the signal is too weak", "more light, less movement, less compression"),
-    "disagreement": Words("two ways to count disagree", "hold still and record for longer"),
-    "noise_floor": Words("below what this video can show", "use a higher frame rate and record for longer"),
+    "disagreement": Words("two ways to count disagree", "hold still for 30 s or more"),
+    "noise_floor": Words("below what this video can show", "brighter light, a higher frame rate, less compression"),
 }
 """Every `vitalcam.types.Reason` in words."""
+
+LONG_ENOUGH = {
+    "heart_rate": f"record for {math.ceil(MIN_SIGNAL_S)} s at least, better 30 s",
+    "resp_rate": "record for 20 s at least, better 30 s",
+    **{name: f"record for {seconds:.0f} s or more" for name, seconds in MIN_DURATION_S.items()},
+}
+"""What to do about "too_short", by quantity."""
 
 QUANTITIES = {
     "heart_rate": "heart rate",
@@ -45,20 +56,28 @@ QUANTITIES = {
     "rmssd": "RMSSD",
     "pnn50": "pNN50",
     "lf_hf": "LF/HF",
-    "mean_ibi": "mean beat interval",
+    "mean_ibi": "beat interval",
 }
 
 
-def reason(name: str, *, advice: bool = True) -> str:
-    """A reason as a person says it.
+def reason(name: str, quantity: str = "", *, advice: bool = True) -> str:
+    """A reason as a person says it; what to do about it may depend on the quantity.
 
     >>> reason("dark")
     'too dark: add light on the face'
+    >>> reason("too_short", "rmssd")
+    'too short: record for 20 s or more'
     >>> reason("dark", advice=False)
     'too dark'
     """
-    words = REASONS[name]
-    return f"{words.what}: {words.advice}" if advice else words.what
+    what = REASONS[name].what
+    return f"{what}: {what_to_do(name, quantity)}" if advice else what
+
+
+def what_to_do(name: str, quantity: str) -> str:
+    """The advice that goes with a reason why a quantity has no value."""
+    longer = LONG_ENOUGH.get(quantity) if name == "too_short" else None
+    return longer or REASONS[name].advice
 
 
 def confidence(value: float) -> str:
@@ -78,7 +97,7 @@ def quantity(name: str) -> str:
 
 def estimate(e: Estimate, *, advice: bool = True) -> str:
     """A value with its unit, or why there is none."""
-    return reason(e.reason or "low_quality", advice=advice) if e.value is None else number(e.value, e.unit)
+    return reason(e.reason or "low_quality", e.quantity, advice=advice) if e.value is None else number(e.value, e.unit)
 
 
 def number(value: float, unit: str) -> str:
