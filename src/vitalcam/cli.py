@@ -6,9 +6,13 @@ is no number that can be trusted; 130 interrupted.
 
 from __future__ import annotations
 
+import errno
 import importlib
+import math
+import os
+import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,7 +28,6 @@ if TYPE_CHECKING:
     from vitalcam.settings import Settings
 
 _FILE = click.Path(path_type=Path)
-
 
 _ELSEWHERE = {
     **dict.fromkeys(("models", "weights"), "models"),
@@ -47,6 +50,14 @@ class _Commands(click.Group):
         command: click.Command = getattr(module, cmd_name)
         return command
 
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError as error:
+            if not Path(args[0]).suffix and not Path(args[0]).exists():
+                raise
+            raise click.UsageError(f"{error.message} Did you mean: vitalcam measure {args[0]}", ctx) from None
+
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
@@ -56,6 +67,18 @@ class _Commands(click.Group):
         except VitalcamError as error:
             _tell(str(error))
             ctx.exit(2 if isinstance(error, UsageError) else 1)
+        except OSError as error:
+            if error.errno == errno.EPIPE or error.filename is not None:
+                raise
+            _drop_stdout()
+            _tell(f"stdout: cannot be written: {error.strerror or error}; choose another place")
+            ctx.exit(1)
+
+
+def _drop_stdout() -> None:
+    """What is left in the buffer would fail once more when the interpreter ends."""
+    with suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
@@ -70,6 +93,12 @@ def _faces(_: click.Context, __: click.Parameter, text: str) -> int | None:
     if not text.isdigit() or int(text) < 1:
         raise click.BadParameter(f"{text!r} is not a number of faces; give 1 or more, or all")
     return int(text)
+
+
+def _positive(_: click.Context, __: click.Parameter, value: float | None) -> float | None:
+    if value is not None and not (math.isfinite(value) and value > 0):
+        raise click.BadParameter(f"{value:g} is not a number above 0")
+    return value
 
 
 @dataclass(frozen=True)
@@ -109,13 +138,19 @@ class _Asked:
 @click.option(
     "--min-confidence", default=0.6, show_default=True, metavar="0..1", help="Give a number from this confidence on."
 )
-@click.option("--fps", "fps_hz", type=float, metavar="HZ", help="Frames are this many per second, whatever they say.")
-@click.option("--seconds", "camera_s", default=30.0, show_default=True, metavar="S", help="How long to use a camera.")
+@click.option(
+    "--fps", "fps_hz", type=float, callback=_positive, metavar="HZ",
+    help="Frames are this many per second, whatever they say.",
+)  # fmt: skip
+@click.option(
+    "--seconds", "camera_s", default=30.0, callback=_positive, show_default=True, metavar="S",
+    help="How long to use a camera.",
+)  # fmt: skip
 @click.option(
     "--json", is_flag=False, flag_value="-", metavar="[FILE]",
     help="JSON, one object for each input; without a FILE (.json, .jsonl) on stdout.",
 )  # fmt: skip
-@click.option("--csv", type=_FILE, metavar="FILE", help="Waveforms; windows go to FILE's name + .windows.csv.")
+@click.option("--csv", type=_FILE, metavar="FILE", help="Waveforms; beside it .windows.csv and .ibi.csv.")
 @click.option("--bids", type=_FILE, metavar="DIR", help="Waveforms into a BIDS data set.")
 @click.option("--edf", type=_FILE, metavar="FILE", help="Waveforms as EDF+ (extra edf).")
 @click.option("--figure", type=_FILE, metavar="FILE", help="Everything in one picture: .png, .pdf or .svg.")
@@ -158,11 +193,11 @@ def methods() -> None:
 def demo(ctx: click.Context, out: Path, heart_rate: float, seconds: float) -> None:
     """Paint a simple face of known pulse, measure it, draw the figure; no video is needed."""
     from vitalcam import report
-    from vitalcam.report import files, terminal
+    from vitalcam.report import files, progress, terminal
 
     path = out / "vitalcam-demo.png"
     files.probe(path)
-    with _progress(quiet=False) as tick:
+    with progress.bar(quiet=False) as tick:
         result = _demo(heart_rate, seconds, tick)
     report.write_figure(result, path)
     click.echo(report.summary(result))
@@ -189,7 +224,7 @@ def _demo(heart_rate_bpm: float, seconds: float, progress: Progress | None) -> A
 
 def _measure(asked: _Asked) -> int:
     from vitalcam import batch, registry
-    from vitalcam.report import files
+    from vitalcam.report import files, plain
 
     asked = _with_stray_source(asked)
     settings = _settings(asked)
@@ -215,7 +250,9 @@ def _measure(asked: _Asked) -> int:
         return 130
     finally:
         outcomes.sort(key=lambda outcome: inputs.index(outcome.task.source))
-        _write_json_lines(asked, outcomes, len(tasks))
+        if asked.json not in (None, "-") and outcomes:
+            plain.write_documents([o.document for o in outcomes], Path(str(asked.json)), one=len(tasks) == 1)
+    _say_written(asked, outcomes, len(tasks))
     _report_all(asked, outcomes)
     return batch.exit_code(outcomes)
 
@@ -223,9 +260,15 @@ def _measure(asked: _Asked) -> int:
 def _with_stray_source(asked: _Asked) -> _Asked:
     """``--json clip.mp4``: the word after --json is an input unless it can be a JSON file."""
     import dataclasses
+    import glob
 
-    if asked.json not in (None, "-") and Path(str(asked.json)).suffix.lower() not in (".json", ".jsonl"):
-        asked = dataclasses.replace(asked, json="-", sources=(str(asked.json), *asked.sources))
+    from vitalcam.batch import is_camera
+
+    word = asked.json or "-"
+    if word != "-" and Path(word).suffix.lower() not in (".json", ".jsonl"):
+        if not (Path(word).exists() or glob.has_magic(word) or is_camera(word)):
+            raise UsageError(f"--json {word}: is no input, and a file for JSON must end in .json or .jsonl")
+        asked = dataclasses.replace(asked, json="-", sources=(word, *asked.sources))
     if not asked.sources:
         raise UsageError("no input; give a video, a folder or a camera, see vitalcam measure --help")
     return asked
@@ -289,13 +332,17 @@ def _outputs(asked: _Asked, name: str) -> Outputs:
 def _outcomes(asked: _Asked, tasks: list[Task], manifest: Manifest | None) -> Iterator[Outcome]:
     """Outcomes as they come: those from before first, then the new ones, each noted in the manifest."""
     from vitalcam import batch
+    from vitalcam.report import progress
 
     before = {task: manifest.before(task) for task in tasks} if manifest and asked.resume else {}
     yield from (outcome for outcome in before.values() if outcome)
     todo = [task for task in tasks if not before.get(task)]
     if len(todo) < len(tasks):
         _say(asked, f"{len(tasks) - len(todo)} of {len(tasks)} inputs were done before")
-    with _progress(quiet=asked.quiet, files=len(todo)) as tick, batch.workers(min(asked.jobs, len(todo) or 1)) as pool:
+    with (
+        progress.bar(quiet=asked.quiet, files=len(todo)) as tick,
+        batch.workers(min(asked.jobs, len(todo) or 1)) as pool,
+    ):
         alone = tick if len(todo) == 1 else None
         for done, outcome in enumerate(batch.run(todo, executor=pool, progress=alone), 1):
             if manifest:
@@ -306,17 +353,26 @@ def _outcomes(asked: _Asked, tasks: list[Task], manifest: Manifest | None) -> It
 
 
 def _report_one(asked: _Asked, outcome: Outcome, count: int) -> None:
+    from vitalcam.report import plain
+
     if outcome.error:
         _tell(outcome.error)
     if asked.json == "-":
-        click.echo(_indented(outcome.document) if count == 1 else outcome.document)
+        click.echo(plain.indented(outcome.document) if count == 1 else outcome.document)
     if outcome.error or outcome.done_before or count > 1:
         return
     for path in (outcome.task.outputs.edf, outcome.task.outputs.bids):
         if path and not any(Path(name).is_relative_to(path) for name in outcome.files):
             _say(asked, f"{path}: not written, there is no waveform")
-    if outcome.files:
-        _say(asked, f"wrote {', '.join(outcome.files)}")
+
+
+def _say_written(asked: _Asked, outcomes: list[Outcome], count: int) -> None:
+    """Name the files; those of many inputs are in the manifest."""
+    written = [name for o in outcomes if count == 1 and not o.done_before for name in o.files]
+    if asked.json not in (None, "-"):
+        written.append(str(asked.json))
+    if written:
+        _say(asked, f"wrote {', '.join(written)}")
 
 
 def _report_all(asked: _Asked, outcomes: list[Outcome]) -> None:
@@ -334,22 +390,6 @@ def _report_all(asked: _Asked, outcomes: list[Outcome]) -> None:
         _say(asked, ", ".join(f"{counts[status]} {status}" for status in ("measured", "abstained", "failed")))
 
 
-def _write_json_lines(asked: _Asked, outcomes: list[Outcome], count: int) -> None:
-    if asked.json in (None, "-") or not outcomes:
-        return
-    from vitalcam.report import files
-
-    documents = [outcome.document for outcome in outcomes]
-    text = _indented(documents[0]) if count == 1 else "\n".join(documents)
-    files.write_text(Path(str(asked.json)), text + "\n")
-
-
-def _indented(document: str) -> str:
-    import json
-
-    return json.dumps(json.loads(document), indent=2, ensure_ascii=False)
-
-
 def _say(asked: _Asked, note: str) -> None:
     if not asked.quiet:
         _tell(note)
@@ -357,35 +397,4 @@ def _say(asked: _Asked, note: str) -> None:
 
 def _tell(message: str) -> None:
     """A line on stderr. Not by click, which would write through a progress bar rather than above it."""
-    import sys
-
     sys.stderr.write(f"vitalcam: {message}\n")
-
-
-@contextmanager
-def _progress(*, quiet: bool, files: int = 1) -> Iterator[Progress | None]:
-    """A bar on stderr: files done, or the seconds of video done where there is one file. None where nobody looks."""
-    import math
-    import sys
-
-    if quiet or not sys.stderr.isatty():
-        yield None
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
-
-    unit = "files" if files > 1 else "s of video"
-    columns = (
-        BarColumn(),
-        TextColumn("{task.completed:.0f} of {task.fields[all]} " + unit),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=Console(stderr=True), transient=True, redirect_stdout=False) as bar:
-        task = bar.add_task("", total=None, all="?")
-
-        def tick(done: float, total: float) -> None:
-            known = math.isfinite(total)
-            bar.update(task, completed=done, total=total if known else None, all=f"{total:.0f}" if known else "?")
-
-        yield tick

@@ -95,6 +95,23 @@ def test_word_after_json_is_an_input_unless_it_names_a_json_file(run: Run) -> No
     done = run("measure", "--json", "a.json", "a.mp4")
     assert "72.0 beats/min" in done.stdout
     assert json.loads(Path("a.json").read_text())["source"] == "a.mp4"
+    assert "wrote a.json" in done.stderr
+
+
+def test_a_file_in_place_of_a_command_is_pointed_to_measure(run: Run) -> None:
+    done = run("face.mp4", "--json")
+    assert done.exit_code == 2
+    assert "Did you mean: vitalcam measure face.mp4" in done.stderr
+    assert "Did you mean: vitalcam measure" not in run("mesure").stderr
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
+def test_a_full_disk_behind_stdout_is_one_line() -> None:
+    with Path("/dev/full").open("w") as full:
+        command = [sys.executable, "-c", "from vitalcam.cli import main; main()", "methods"]
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True)
+    assert done.returncode == 1
+    assert done.stderr == "vitalcam: stdout: cannot be written: No space left on device; choose another place\n"
 
 
 def test_each_format_is_written_when_asked_for(run: Run, tmp_path: Path) -> None:
@@ -129,6 +146,10 @@ def test_no_wave_no_edf_and_it_says_so(run: Run) -> None:
         (["a.mp4", "--csv", "a.mp4"], "a.mp4: is an input"),
         (["--json", "x.json"], "no input"),
         (["a.mp4", ""], "an input is empty"),
+        (["a.mp4", "--fps", "0"], "0 is not a number above 0"),
+        (["a.mp4", "--fps", "nan"], "nan is not a number above 0"),
+        (["0", "--seconds", "-1"], "-1 is not a number above 0"),
+        (["a.mp4", "--json", "out.txt"], "--json out.txt: is no input, and a file for JSON must end in .json"),
         (["a.mp4", "--faces", "0"], "'0' is not a number of faces"),
         (["a.mp4", "--jobs", "0"], "0 is not in the range"),
     ],

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +55,20 @@ def write_json(result: Result, path: Path) -> Path:
         OutputError: the file cannot be written.
     """
     return files.write_text(path, to_json(result, indent=2) + "\n")
+
+
+def indented(document: str) -> str:
+    """A line of JSON for reading."""
+    return dumps(json.loads(document), indent=2)
+
+
+def write_documents(documents: Sequence[str], path: Path, *, one: bool) -> Path:
+    """Write lines of JSON as they are, or the only one that can be indented, whole or not at all.
+
+    Raises:
+        OutputError: the file cannot be written.
+    """
+    return files.write_text(path, "\n".join([indented(documents[0])] if one else documents) + "\n")
 
 
 def _face(face: FaceResult) -> dict[str, Any]:
