@@ -13,7 +13,7 @@ from _results import FS_HZ, face, result
 
 from vitalcam import report
 from vitalcam.errors import MissingExtra, OutputError, UsageError
-from vitalcam.report import clock, files, plain, terminal, words
+from vitalcam.report import clock, files, panels, plain, terminal, words
 from vitalcam.types import Reason, Signal
 
 
@@ -276,6 +276,21 @@ def test_figure_says_what_the_result_says() -> None:
     waves = drawn.axes[1]
     gap = [line for line in waves.lines if np.isnan(line.get_ydata()).any()]
     assert len(gap) == 2
+
+
+def test_spectrum_reaches_both_ends_and_panels_say_whose_they_are() -> None:
+    someone = face(seconds=15, drift_bpm=0)
+    wave = someone.signals["bvp"]
+    columns = panels._columns(wave.time_s, wave.values, 10.0)
+    assert columns is not None
+    middle_s, rate_bpm, power_db = columns
+    assert middle_s[0] < 0.5
+    assert middle_s[-1] > 14
+    assert power_db.shape == (middle_s.size, rate_bpm.size)
+    np.testing.assert_allclose(rate_bpm[power_db.argmax(axis=1)], 72, atol=3)
+    drawn = report.figure(result(someone, face(2, seconds=15)))
+    titles = [ax.get_title(loc="left") for ax in drawn.axes]
+    assert sum("face 1" in title for title in titles) == 3
 
 
 def test_result_plot_is_the_figure_and_names_decide_the_format(tmp_path: Path) -> None:

@@ -101,7 +101,7 @@ def rates(ax: Any, faces: Sequence[FaceResult], quantity: str) -> Any:
 def spectrogram(ax: Any, face: FaceResult, window_s: float) -> None:
     """Power of the pulse wave over time in decibels below each moment's peak, with the heart rates on it."""
     ax.set_ylabel("beats/min")
-    ax.set_title("Spectrum of the pulse wave, with the heart rate")
+    ax.set_title(f"Spectrum of the pulse wave of face {face.id}, with the heart rate")
     time_s, signals = clock.waveforms(face)
     bvp = signals.get("bvp", np.empty(0))
     columns = _columns(time_s, bvp, window_s)
@@ -138,7 +138,7 @@ def strip(ax: Any, face: FaceResult) -> None:
     ax.set_ylim(1.5, -0.5)
     ax.set_yticks(range(len(rows)), [words.quantity(name) for name in rows])
     ax.tick_params(axis="y", length=0)
-    ax.set_title("Quality: filled as sure as above, hatched where no number is given")
+    ax.set_title(f"Quality of face {face.id}: filled as sure as above, hatched where no number is given")
 
 
 def mark(ax: Any, stretch: tuple[float, float]) -> None:
@@ -161,22 +161,24 @@ def clock_axis(axes: Sequence[Any]) -> None:
 
 
 def _columns(time_s: Floats, bvp: Floats, window_s: float) -> tuple[Floats, Floats, Floats] | None:
-    """Middles (N,) in seconds, rates (F,) in beats/min and power (N, F) in dB of sliding windows; None if too short."""
-    if time_s.size < 2:
+    """Middles (N,) in seconds, rates (F,) in beats/min and power (N, F) in dB of sliding windows; None without a wave.
+
+    The first and last windows reach beyond the wave by half, so that the picture is as long as the wave.
+    """
+    if bvp.size < 2:
         return None
     fs_hz = 1 / float(time_s[1] - time_s[0])
-    length = round(window_s * fs_hz)
-    if bvp.size < length:
-        return None
-    step = max(round(fs_hz), (bvp.size - length) // 600)
-    pieces = np.lib.stride_tricks.sliding_window_view(bvp, length)[::step]
+    half = min(round(window_s * fs_hz), bvp.size) // 2
+    step = max(round(fs_hz / 2), bvp.size // 600)
+    padded = np.pad(bvp, half, constant_values=np.nan)
+    pieces = np.lib.stride_tricks.sliding_window_view(padded, 2 * half)[: bvp.size : step]
     low, high = HEART_RATE_BPM
     freq_hz, power = spectrum.power(pieces, fs_hz=fs_hz, low_hz=low / 60, high_hz=high / 60, grid_bpm=2.0)
     power[np.isnan(pieces).mean(axis=-1) > 0.5] = np.nan
     peak = power.max(axis=-1, keepdims=True)
     with np.errstate(divide="ignore", invalid="ignore"):
         power_db = 10 * np.log10(power / peak)
-    return time_s[: bvp.size - length + 1 : step] + window_s / 2, freq_hz * 60, power_db
+    return time_s[::step], freq_hz * 60, power_db
 
 
 def _scaled(values: Floats) -> Floats:
