@@ -220,6 +220,8 @@ MIN_SIDE_PX = 20.0
 MAX_YAW = 0.85
 MIN_LUMA = 12.0
 MAX_CLIPPED = 0.5
+MIN_REGIONS_R = 0.2
+"""A pulse is in all of the face at once; what is in one part alone is noise, however regular."""
 MAX_PULSE_PERCENT = 4.0
 """Green swings by 0.2 to 2 per cent with the pulse (peak to peak, on a camera's gamma about half); more is no blood."""
 MIN_FLICKER = 0.15
@@ -242,11 +244,13 @@ def refusal(seen: Evidence) -> Reason | None:
         return "motion"
     if _overlap(seen.background_share, seen.background) > 0.5 and seen.background * seen.pulse_percent > MIN_FLICKER:
         return "flicker"
+    if seen.regions_r < MIN_REGIONS_R:
+        return "no_pulse"
     return None
 
 
 # Log-odds of |error| <= 5 beats/min: intercept, and a weight for each of `_terms`, fitted by tools/fit_confidence.py.
-_WEIGHTS = (-3.069, 0.226, 0.913, 1.203, 0.7, 1.39, 0.922, 0.71, 0.53, -0.864)
+_WEIGHTS = (-3.921, 0.324, 0.764, 0.856, 0.844, 1.674, 0.109, 1.358, 0.196, -2.434)
 
 
 def _terms(seen: Evidence) -> Floats:
@@ -257,9 +261,9 @@ def _terms(seen: Evidence) -> Floats:
     return np.array([
         float(np.clip(seen.snr_db, -12, 12)) if math.isfinite(seen.snr_db) else -12.0,
         _nearness(seen.halves_bpm / 10),
-        _nearness(seen.halves_bpm / 4),
         _nearness(seen.checks_bpm / 5),
         _nearness(seen.checks_bpm / 2),
+        _nearness(seen.nearest_bpm / 5),
         float(np.clip(seen.regions_r, 0, 1)) if math.isfinite(seen.regions_r) else 0.0,
         float(np.nan_to_num(max(seen.colour, 0.0))),
         float(np.nan_to_num(min(seen.colour, 0.0), nan=-1.0)),
