@@ -128,7 +128,9 @@ def test_damaged_and_odd_images_are_left_out_and_told(tmp_path):
     video = open_video(folder, fps_hz=30)
     frames = list(video)
     np.testing.assert_allclose([f.time_s for f in frames], np.array([0, 2, 4]) / 30)
-    assert video.warnings == [f"{folder}: 2 images damaged or of another size were left out, first {NAMES[1]}"]
+    assert video.warnings == [
+        f"{folder}: images that are damaged or of another size were left out: 2, first {NAMES[1]}"
+    ]
 
 
 def test_folder_of_damaged_images(tmp_path):

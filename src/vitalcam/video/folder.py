@@ -86,4 +86,7 @@ def _frames(folder: Path, times_s: Mapping[Path, float], size: tuple[int, int], 
         else:
             yield Frame(pixels(picture), time_s, index)
     if skipped:
-        note(warnings, f"{folder}: {len(skipped)} images damaged or of another size were left out, first {skipped[0]}")
+        note(
+            warnings,
+            f"{folder}: images that are damaged or of another size were left out: {len(skipped)}, first {skipped[0]}",
+        )
