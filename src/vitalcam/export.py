@@ -11,7 +11,7 @@ import hashlib
 import json
 import logging
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -76,10 +76,10 @@ def export(
         compare(network, blob, spec, frames=frames)
     card = dataclasses.replace(spec, name=path.stem, file=path.name, sha256=hashlib.sha256(blob).hexdigest())
     origin = {"model": spec.name, "variant": variant, "options": dict(options or {}), "attention": attention}
-    _write(path, blob)
+    write(path, blob)
     if torch_weights:
-        _write(path.with_suffix(".safetensors"), _safetensors(network))
-    _write(path.with_suffix(".json"), (json.dumps(dataclasses.asdict(card) | origin, indent=2) + "\n").encode())
+        write(path.with_suffix(".safetensors"), _safetensors(network))
+    write(path.with_suffix(".json"), (json.dumps(dataclasses.asdict(card) | origin, indent=2) + "\n").encode())
     return card
 
 
@@ -122,13 +122,29 @@ class _Tuple(nn.Module):
 def to_onnx(network: nn.Module, spec: ModelSpec, *, frames: int) -> onnx.ModelProto:
     """The graph of a network: input "video" (1, C, T, H, W) with free T, an output (1, T) for each waveform."""
     count = torch.export.Dim("count", min=max(frames // spec.frames_multiple // 2, 2), max=_MAX_FRAMES)
+    lengths = {"x": {2: spec.frames_multiple * count}}
+    video = torch.from_numpy(example(spec, frames))
+    return graph(_Tuple(network, spec.outputs), {"video": video}, spec.outputs, lengths)
+
+
+def graph(
+    network: nn.Module, inputs: Mapping[str, Tensor], outputs: Sequence[str], lengths: Mapping[str, Any]
+) -> onnx.ModelProto:
+    """The graph of a module that gives a tuple.
+
+    Args:
+        network: it.
+        inputs: examples, by their names in the graph.
+        outputs: names of what it gives.
+        lengths: which axes are free, by the names of its arguments (`torch.export.Dim`).
+    """
     with _quiet():
         program = torch.onnx.export(
-            _Tuple(network, spec.outputs),
-            (torch.from_numpy(example(spec, frames)),),
-            input_names=["video"],
-            output_names=list(spec.outputs),
-            dynamic_shapes={"x": {2: spec.frames_multiple * count}},
+            network,
+            tuple(inputs.values()),
+            input_names=list(inputs),
+            output_names=list(outputs),
+            dynamic_shapes=dict(lengths),
             opset_version=OPSET + 1,
             dynamo=True,
             verbose=False,
@@ -250,7 +266,7 @@ def _safetensors(network: nn.Module) -> bytes:
     return bytes(save({name: tensor.contiguous() for name, tensor in network.state_dict().items()}))
 
 
-def _write(path: Path, content: bytes) -> None:
+def write(path: Path, content: bytes) -> None:
     """Write all of a file or nothing."""
     part = path.with_name(f".{path.name}.part")
     try:
