@@ -1,4 +1,4 @@
-"""What each network costs: parameters, multiply-adds, milliseconds per clip in torch and in ONNX Runtime.
+"""What each network costs: parameters, multiply-adds, milliseconds per clip in torch, ONNX Runtime and OpenVINO.
 
 The runs of all backends are interleaved, round by round, so that whatever else the machine does hits all alike; the
 ratios are what to read. Weights are random: time does not depend on them, the comparison of outputs is on them.
@@ -9,7 +9,8 @@ ratios are what to read. Weights are random: time does not depend on them, the c
         --feed 'x[0].transpose(0, 1)'
 
 With --original the authors' own network, from a file of theirs, is timed beside, on what the expression --feed makes of
-our clip x (1, C, T, H, W); where our module has a table of RELEASED_KEYS it gets our weights.
+our clip x (1, C, T, H, W); where our module has a table of RELEASED_KEYS it gets our weights. OpenVINO is timed where
+it is installed. What it was good for is in docs/speed.md.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from vitalcam import registry
 from vitalcam.export import example, prepared, to_onnx
 from vitalcam.models._layers import released_key
-from vitalcam.runtime import session
+from vitalcam.runtime import openvino_request, session
 from vitalcam.types import ModelSpec
 
 Run = Callable[[], np.ndarray]
@@ -79,6 +80,9 @@ def measure(name: str, arguments: argparse.Namespace) -> None:
             "torch": lambda: eager(network, video)[spec.outputs[0]].numpy(),
             "onnxruntime": lambda graph=graph: graph.run(list(spec.outputs), {"video": video})[0],
         }
+        if importlib.util.find_spec("openvino"):
+            request = openvino_request(blob, threads)
+            runs["openvino"] = lambda request=request: request.infer([video])[spec.outputs[0]]
         if arguments.original:
             original = authors_network(arguments.original, network, getattr(module, "RELEASED_KEYS", None))
             fed = eval(arguments.feed, {"torch": torch, "x": torch.from_numpy(video)}).numpy()

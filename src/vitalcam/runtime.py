@@ -1,9 +1,10 @@
-"""Networks at work: a model's name and a clip in, waveforms out. ONNX Runtime does it; torch where it is asked for."""
+"""Networks at work: a model's name and a clip in, waveforms out. ONNX Runtime does it; OpenVINO or torch on request."""
 
 from __future__ import annotations
 
 import dataclasses
 import hashlib
+import importlib
 import importlib.resources
 import json
 import os
@@ -19,7 +20,7 @@ from vitalcam.config import read_toml
 from vitalcam.errors import MissingExtra, UnknownName, UsageError, WeightsError
 from vitalcam.types import Clip, Floats, ModelSpec
 
-Backend = Literal["onnx", "torch"]
+Backend = Literal["onnx", "openvino", "torch"]
 _Waves = Callable[[Floats], list[Floats]]
 
 
@@ -44,17 +45,19 @@ class Model:
 
         Args:
             name: one of `available`, or a path.
-            backend: "onnx", or "torch" for the network itself; that needs the extra ``train`` and a .safetensors file.
+            backend: "onnx"; "openvino", about twice as fast, from the same file with the extra ``openvino``; or "torch"
+                for the network itself, which needs the extra ``train`` and a .safetensors file.
             threads: that work on one clip; 0 for as many as this process has cores.
 
         Raises:
             UnknownName: there is no such model; the message lists those there are.
             WeightsError: its file is damaged, or something of it is missing.
-            MissingExtra: torch is asked for and not installed.
+            MissingExtra: OpenVINO or torch is asked for and not installed.
         """
         card = _card(name)
         threads = threads or _cores()
-        return cls(card, _onnx(card, threads) if backend == "onnx" else _torch(card, threads))
+        run = {"onnx": _onnx, "openvino": _openvino, "torch": _torch}[backend]
+        return cls(card, run(card, threads))
 
     def run(self, clip: Clip) -> dict[str, Floats]:
         """Waveforms of a clip that the model's own transform has not been applied to.
@@ -218,6 +221,40 @@ def _onnx(card: Card, threads: int) -> _Waves:
             frames, why = video.shape[2], in_one_line(error)
             raise UsageError(f"{card.spec.name}: cannot take a clip of {frames} frames ({why})") from error
         return found
+
+    return waves
+
+
+def openvino_request(content: bytes, threads: int = 1) -> Any:
+    """A request to OpenVINO for the waveforms of one clip, in single precision.
+
+    Raises:
+        MissingExtra: OpenVINO is not installed.
+    """
+    try:
+        openvino: Any = importlib.import_module("openvino")  # has no types
+    except ImportError as error:
+        raise MissingExtra("models by OpenVINO", "openvino") from error
+    core = openvino.Core()
+    options = {"INFERENCE_NUM_THREADS": threads, "INFERENCE_PRECISION_HINT": "f32", "PERFORMANCE_HINT": "LATENCY"}
+    return core.compile_model(core.read_model(content), "CPU", options).create_infer_request()
+
+
+def _openvino(card: Card, threads: int) -> _Waves:
+    content = card.content()
+    try:
+        request = openvino_request(content, threads)
+    except RuntimeError as error:
+        why = in_one_line(error)
+        raise WeightsError(f"{card.file}: OpenVINO cannot load it ({why}); let ONNX run it") from error
+
+    def waves(video: Floats) -> list[Floats]:
+        try:
+            found = request.infer([video])
+        except RuntimeError as error:  # a clip too short for the network ends here
+            frames, why = video.shape[2], in_one_line(error)
+            raise UsageError(f"{card.spec.name}: cannot take a clip of {frames} frames ({why})") from error
+        return [found[name] for name in card.spec.outputs]
 
     return waves
 
