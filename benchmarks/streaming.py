@@ -3,8 +3,8 @@
 The clip is a painted face with noise and slowly changing light (``--light``, the swing of its gain). Every second the
 whole window is run, and the new second alone, with its halo, on the statistics of the first window, of the window a
 second before, or of the last one at most ``--refresh`` seconds ago. Likeness is the correlation of the pieces that lie
-in a window, put together, with what the window gives for the same frames. Costs are multiply-adds and, in ONNX Runtime
-on one thread, milliseconds of runs that take turns.
+in a window, each on the statistics of its time, put together, with what the window gives for the same frames. Costs are
+multiply-adds and, in ONNX Runtime on one thread, milliseconds of runs that take turns.
 
     python benchmarks/streaming.py                                        # random weights
     python benchmarks/streaming.py --weights FILE.pth FILE.pth            # trained ones, for three colours
@@ -27,7 +27,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from vitalcam import checkpoints, registry
 from vitalcam.export import prepared
 from vitalcam.runtime import session
-from vitalcam.streaming import Chunk, Window, export_streaming, stitched
+from vitalcam.streaming import Chunk, Window, export_streaming
 from vitalcam.synth.painted import PersonOnScreen, Scene, render
 from vitalcam.types import ModelSpec
 
@@ -87,16 +87,23 @@ def painted(spec: ModelSpec, seconds: int, light: float) -> Tensor:
 def likeness(
     window: Window, chunk: Chunk, spec: ModelSpec, video: Tensor, hop: int, back: int
 ) -> dict[str, list[float]]:
-    """Correlation with each window from the second on, by waveform; statistics are renewed every `back` windows."""
+    """Correlation with each window that is full of pieces, by waveform; statistics are renewed every `back` windows."""
+    left, right = chunk.halo_frames
     starts = list(range(0, video.shape[2] - spec.frames + 1, hop))
     whole = [window(video[:, :, at : at + spec.frames]) for at in starts]
-    left, right = chunk.halo_frames
+    pieces = [
+        chunk(
+            video[:, :, at + spec.frames - hop - left - right : at + spec.frames], whole[k // back * back]["statistics"]
+        )
+        for k, at in enumerate(starts[1:])
+    ]
+    count = (spec.frames - left - right) // hop
     found: dict[str, list[float]] = {name: [] for name in spec.outputs}
-    for k in range(1, len(starts)):
-        known = whole[(k - 1) // back * back]["statistics"]
-        pieces = stitched(chunk, video[:, :, starts[k] : starts[k] + spec.frames], known, hop=hop)
-        for name, wave in pieces.items():
-            found[name].append(float(np.corrcoef(wave[0], whole[k][name][0, left:-right])[0, 1]))
+    for k in range(count, len(starts)):
+        for name in spec.outputs:
+            stream = torch.cat([piece[name][0] for piece in pieces[k - count : k]])
+            expected = whole[k][name][0, spec.frames - right - count * hop : spec.frames - right]
+            found[name].append(float(np.corrcoef(stream, expected)[0, 1]))
     return found
 
 
