@@ -41,8 +41,12 @@ def main() -> None:
             changed.CopyFrom(proto)
             blob = rewrite(changed).SerializeToString()
             graph, request = session(blob), openvino_request(blob)
-            runs[f"onnxruntime {label}"] = lambda graph=graph, video=video: graph.run(None, {"video": video})[0]
-            runs[f"openvino {label}"] = lambda request=request, video=video: request.infer([video])[0]
+            runs[f"onnxruntime {label}"] = lambda graph=graph, video=video: np.concatenate(
+                graph.run(None, {"video": video})
+            )
+            runs[f"openvino {label}"] = lambda request=request, video=video: np.concatenate(
+                list(request.infer([video]).values())
+            )
         runs = {"torch": runs["onnxruntime "]} | runs  # the reference of `interleaved`: here the graph as it is
         medians, apart = interleaved(runs, ROUNDS)
         print(name)
