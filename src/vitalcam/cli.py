@@ -108,6 +108,7 @@ class _Asked:
     sources: tuple[str, ...]
     method: str
     model: str
+    backend: str
     faces: int | None
     window_s: float
     resp_window_s: float
@@ -131,6 +132,10 @@ class _Asked:
 @click.argument("sources", nargs=-1, metavar="SOURCE...")
 @click.option("--method", default="pos", show_default=True, help="Method; see vitalcam methods.")
 @click.option("--model", default="", metavar="NAME", help="Network in place of a method; see vitalcam models.")
+@click.option(
+    "--backend", type=click.Choice(["onnx", "openvino", "torch"]), default="onnx", show_default=True,
+    help="What runs the network.",
+)  # fmt: skip
 @click.option("--faces", default="1", show_default=True, callback=_faces, metavar="N|all", help="Faces to follow.")
 @click.option("--window", "window_s", default=10.0, show_default=True, metavar="S", help="Length of a window.")
 @click.option("--resp-window", "resp_window_s", default=30.0, show_default=True, metavar="S", help="For breathing.")
@@ -277,7 +282,7 @@ def _with_stray_source(asked: _Asked) -> _Asked:
 def _settings(asked: _Asked) -> Settings:
     from vitalcam.settings import Settings
 
-    names = ("method", "model", "faces", "window_s", "resp_window_s", "step_s", "min_confidence")
+    names = ("method", "model", "backend", "faces", "window_s", "resp_window_s", "step_s", "min_confidence")
     return Settings(**{name: getattr(asked, name) for name in names})
 
 

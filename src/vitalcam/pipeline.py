@@ -291,7 +291,7 @@ class Classical:
 def _runner(settings: Settings) -> Runner:
     if not settings.model:
         return Classical(settings.method)
-    model = Model.load(settings.model)
+    model = Model.load(settings.model, backend=settings.backend)
     if dict(model.spec.channels) != {"rgb": 3} or "bvp" not in model.spec.outputs:
         wants = " + ".join(model.spec.channels)
         raise UsageError(

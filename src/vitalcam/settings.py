@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from vitalcam import config
 from vitalcam.errors import ConfigError
@@ -24,6 +25,7 @@ class Settings:
     Attributes:
         method: a classical method (`vitalcam methods`).
         model: a network (`vitalcam models`) in its place; empty for none.
+        backend: what runs the network; see `vitalcam.runtime.Model.load`.
         faces: how many faces to follow at most; None for all.
         window_s: length of a heart-rate window.
         step_s: distance of windows.
@@ -36,6 +38,7 @@ class Settings:
 
     method: str = "pos"
     model: str = ""
+    backend: Literal["onnx", "openvino", "torch"] = "onnx"
     faces: int | None = 1
     window_s: float = 10.0
     step_s: float = 1.0
