@@ -209,9 +209,13 @@ class Person:
         t0_s = max(t_s - self._settings.resp_window_s, self.start_s)
         values, time_s, valid = self._uniform(t0_s, t_s)
         run = max(runs(valid), key=lambda r: r.stop - r.start, default=slice(0, 0))
+        if (run.stop - run.start) / self._fs_hz < breath.MIN_DURATION_S:
+            short = t_s - self.start_s < breath.MIN_DURATION_S + 1
+            reason: Reason = "too_short" if short else "gap"
+            return Estimate("resp_rate", None, "breaths/min", t0_s, t_s, 0.0, reason, "fused")
         values, time_s = values[run], time_s[run]
         sources: dict[str, Floats] = {**breath.from_motion(values[:, [sample.X, sample.Y]], fs_hz=self._fs_hz)}
-        start = round(time_s[0] * self._fs_hz) if time_s.size else 0
+        start = round(time_s[0] * self._fs_hz)
         if "resp" in self.waves:
             sources["network"] = self.waves["resp"].wave(start, start + time_s.size)
         wave = self.waves["bvp"].wave(start, start + time_s.size)
@@ -232,7 +236,7 @@ class Person:
         )
 
     def _window(self, t0_s: float, t1_s: float) -> quality.Window | Reason:
-        """What quality judges: the last stretch without a gap; or why there is none."""
+        """What quality judges: the last stretch without a gap that is long enough; or why there is none."""
         times, _ = self._rows.between(t0_s, t1_s)
         if times.size < 2 or times[-1] < t1_s - STALE_S:
             return "no_face" if self._seen_s < t1_s - STALE_S else "frozen"

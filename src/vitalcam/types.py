@@ -17,7 +17,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.floating[Any]]
-Ints = NDArray[np.integer[Any]]
 Bytes = NDArray[np.uint8]
 Bools = NDArray[np.bool_]
 

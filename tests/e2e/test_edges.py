@@ -72,3 +72,13 @@ def test_a_camera_that_hangs_is_a_gap() -> None:
 def test_wrong_settings(wrong: dict) -> None:
     with pytest.raises(ConfigError, match=next(iter(wrong))):
         Settings(**wrong)
+
+
+def test_a_face_that_does_not_come_back() -> None:
+    person = PersonOnScreen(84.0, face_height=0.65, visible=lambda t: t < 24)
+    times = np.arange(62 * 15) / 15
+    pictures = render(Scene(160, 120, (person,), noise_sigma=1.0), times)
+    windows = measure(zip(times, pictures, strict=True)).estimates
+    breathing = [w.reason for w in windows if w.quantity == "resp_rate"]
+    assert breathing[-1] == "gap"
+    assert all(w.value is None for w in windows if w.t1_s > 56)
