@@ -45,7 +45,7 @@ def test_pulse_in_is_pulse_out_in_amplitude_and_colour(skin_type: int):
     at = (uv[:, 1].clip(0, looks.HEIGHT - 1), uv[:, 0] % looks.WIDTH)
     bare = (look.cover[at] < 0.01) & (at[0] < looks.ROLL)
     expected = skin.pulsatility(look.melanin[at], look.blood[at]) * (0.05 * look.perfusion[at])[:, None]
-    measured = ((high.rgb - low.rgb) / low.rgb)[0].numpy()
+    measured = ((high.lit - low.lit) / low.lit)[0].numpy()
     assert bare.sum() > 2000
     np.testing.assert_allclose(measured[bare].mean(0), expected[bare].mean(0), rtol=0.05)
     np.testing.assert_allclose(np.median(measured[bare] / expected[bare], axis=0), 1, atol=0.05)
@@ -54,7 +54,7 @@ def test_pulse_in_is_pulse_out_in_amplitude_and_colour(skin_type: int):
 def test_no_pulse_on_hair_eyes_glasses_and_cloth():
     who = dataclasses.replace(still().person, glasses="thick", haircut="short")
     low, high = portrait(who, 0.0), portrait(who, 1.0)
-    change = (high.rgb - low.rgb)[0].abs().amax(1)
+    change = (high.lit - low.lit)[0].abs().amax(1)
     skinny = low.sheet[:, 3:6].abs().amax(1)
     assert change[skinny < 1e-5].max() < 1e-4
     assert 0.1 < (skinny < 1e-5).float().mean() < 0.9

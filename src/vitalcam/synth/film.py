@@ -93,7 +93,7 @@ class Film:
             every=_every(times_s),
         )
         behind = self._behind(pose, light, times_s, window)
-        picture = lay(behind, [(patch, patch.rgb) for patch in patches], window.finer)
+        picture = lay(behind, [(patch, patch.lit) for patch in patches], window.finer)
         return picture * self._flicker(times_s, window), patches
 
     def face_px(self, times_s: Floats) -> Floats:

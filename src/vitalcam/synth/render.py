@@ -84,7 +84,8 @@ class Patch:
         frames: which of the frames.
         fade: (F, 1, 1) share of the picture that these places make; those of the neighbouring patches make the rest.
         place_px: (F, N, 2) where they are in the picture, x and y in pixels of the result.
-        rgb: (F, N, 3) linear light that they send.
+        rgb: (F, N, 3) linear light that they send while the blood stands still.
+        moved: (F, N, 3) how much more they send for one unit of blood volume.
         pulse: (F, N, 1) blood volume there.
         sheet: (N, C) the person's sheet there.
         uv: (N, 2) where on the sheet they are.
@@ -94,9 +95,15 @@ class Patch:
     fade: Tensor
     place_px: Tensor
     rgb: Tensor
+    moved: Tensor
     pulse: Tensor
     sheet: Tensor
     uv: Tensor
+
+    @property
+    def lit(self) -> Tensor:
+        """(F, N, 3) linear light that they send."""
+        return self.rgb + self.moved * self.pulse
 
 
 def render(
@@ -134,9 +141,10 @@ def render(
         frames, fade = _around(keys, key)
         there = slice(start, end)
         values = mixed(vertex[frames][:, corners[there]], seen.weights[there])
-        albedo = sheet[there, :3] + sheet[there, 3:6] * values[..., 6:7]
-        rgb = values[..., :3] * albedo + values[..., 3:6] * sheet[there, 6:7]
-        patches.append(Patch(frames, fade, values[..., 7:], rgb, values[..., 6:7], sheet[there], uv[there]))
+        light, there_sheet = values[..., :3], sheet[there]
+        rgb = light * there_sheet[:, :3] + values[..., 3:6] * there_sheet[:, 6:7]
+        moved = light * there_sheet[:, 3:6]
+        patches.append(Patch(frames, fade, values[..., 7:], rgb, moved, values[..., 6:7], there_sheet, uv[there]))
     return patches
 
 
