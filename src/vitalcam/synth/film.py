@@ -81,20 +81,40 @@ class Film:
 
         Also returns what is seen of the person, for the thermal camera.
         """
+        patches, behind = self._seen(times_s, window, self._blood(times_s))
+        picture = lay(behind, [(patch, patch.lit) for patch in patches], window.finer)
+        return picture * self._flicker(times_s, window), patches
+
+    def plate(self, times_s: Floats, window: Window) -> Tensor:
+        """What any pulse needs to be laid over it: (B, h, w, 9), before lamps flicker.
+
+        Linear light while the blood stands still, what one unit of blood adds to it, and how much of that is added by
+        blood that arrives late: none of it at the first of `delays_s`, all of it at the last.
+        """
+        delay = self.figure.delay_s
+        share = (delay - delay.min()) / (delay.max() - delay.min()).clamp(min=1e-9)
+        patches, behind = self._seen(times_s, window, share.expand(len(times_s), -1))
+        values = [(patch, torch.cat([patch.rgb, patch.moved, patch.moved * patch.pulse], -1)) for patch in patches]
+        return lay(torch.nn.functional.pad(behind, (0, 6)), values, window.finer)
+
+    @property
+    def delays_s(self) -> tuple[float, float]:
+        """When the pulse arrives first, and when last."""
+        return float(self.figure.delay_s.min()), float(self.figure.delay_s.max())
+
+    def _seen(self, times_s: Floats, window: Window, blood: Tensor) -> tuple[list[Patch], Tensor]:
+        """What is seen of the person whose vertices hold this blood, and what is behind."""
         pose, light = self.pose(times_s), acting.light(self.scene.lighting, times_s)
-        view, lights = self._view(pose, window), self._lights(light)
         patches = render(
             self.figure,
             self._motion(pose),
-            lights,
-            view,
-            self._blood(times_s),
+            self._lights(light),
+            self._view(pose, window),
+            blood,
             finer=window.finer,
             every=_every(times_s),
         )
-        behind = self._behind(pose, light, times_s, window)
-        picture = lay(behind, [(patch, patch.lit) for patch in patches], window.finer)
-        return picture * self._flicker(times_s, window), patches
+        return patches, self._behind(pose, light, times_s, window)
 
     def face_px(self, times_s: Floats) -> Floats:
         """Square about the face as a detector sees it: centre and side (T, 3), in pixels of the camera."""
@@ -150,7 +170,7 @@ class Film:
         if not self.scene.pulse:
             return torch.zeros(len(times_s), len(self.figure.delay_s), device=self.device)
         delay = self.figure.delay_s
-        low, high = float(delay.min()), float(delay.max())
+        low, high = self.delays_s
         steps = np.linspace(low, high, _DELAYS)
         wave = self._tensor(self.pulse.at(times_s[:, None] - steps))
         place = (delay - low) / max(high - low, 1e-9) * (_DELAYS - 1)
