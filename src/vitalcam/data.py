@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import logging
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,25 +17,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vitalcam import clips, config
+from vitalcam import clips, config, crops
 from vitalcam.errors import ConfigError, DatasetError, UsageError, VitalcamError
-from vitalcam.face.sample import SKIN, Sampler
-from vitalcam.face.track import Tracker
 from vitalcam.report import files
 from vitalcam.signal.filter import normalise
 from vitalcam.signal.resample import uniform
-from vitalcam.types import Bools, Clip, Floats, ModelSpec, Recording, Signal, Video
+from vitalcam.types import Bools, Channels, Clip, Floats, ModelSpec, Recording, Signal
 
 log = logging.getLogger(__name__)
 
 WAVES = ("bvp", "resp")
 """Kinds of ground truth that are kept."""
 
-_STEPS = 256.0  # a stored picture holds whole 256ths of a grey level: a mean over an area is finer than a pixel
-_FORMAT = 1
-_SKIN_PX = 36  # pictures at least as fine as this tell skin from what is not
-_BLOCK_S = 5.0
-_MARGIN_S = 1.0
+_FORMAT = 2
 
 
 @dataclass(frozen=True)
@@ -45,14 +39,22 @@ class Preparation:
     Attributes:
         size_px: side of the pictures; networks that want a whole fraction of it are served too.
         fs_hz: rate of the clock.
+        channels: "rgb", "thermal", or "rgbt", which are both.
     """
 
     size_px: int = 72
     fs_hz: float = 30.0
+    channels: Channels = "rgb"
 
     def __post_init__(self) -> None:
         if self.size_px < 1 or not 1 <= self.fs_hz <= 240:
             raise ConfigError(f"size_px is {self.size_px}, fs_hz {self.fs_hz}; they must be 1 or more, and 1 to 240")
+        config.check_types(self)
+
+    @classmethod
+    def of(cls, spec: ModelSpec) -> Preparation:
+        """What a network wants."""
+        return cls(spec.size_px, spec.fs_hz, "rgbt" if len(spec.channels) > 1 else next(iter(spec.channels)))  # type: ignore[arg-type]
 
     @property
     def digest(self) -> str:
@@ -68,7 +70,7 @@ class Prepared:
         dataset, subject, id, attributes: of the recording.
         fs_hz: rate of the clock.
         start: number of the first sample on it; sample i lies at i / fs_hz.
-        frames: (T, H, W, C) uint16, 256ths of a grey level.
+        frames: (T, H, W, C) uint16, 256ths of a grey level, of a degree Celsius (0..255) in a thermal channel.
         skin: (T, 3) float32, mean RGB of the skin, 0..255.
         valid: (T,) whether the face was seen.
         waves: true waveforms (T,) float32 by kind, NaN where unknown.
@@ -107,34 +109,45 @@ class Prepared:
             )
         stored = self.frames[run]
         if side == size_px:
-            return np.asarray(stored * np.float32(1 / _STEPS), np.float32)
+            return np.asarray(stored * np.float32(1 / crops.STEPS), np.float32)
         cells = stored.reshape(len(stored), size_px, side // size_px, size_px, side // size_px, -1)
-        return np.asarray(cells.mean(axis=(2, 4), dtype=np.float32) / np.float32(_STEPS))
+        return np.asarray(cells.mean(axis=(2, 4), dtype=np.float32) / np.float32(crops.STEPS))
 
 
 def prepare_one(recording: Recording, preparation: Preparation) -> Prepared:
     """Follow the face of a recording and put it and the true waveforms on the clock.
 
     Raises:
-        DatasetError: there is no RGB video, or no face in it.
+        DatasetError: a video that is wanted is missing, or there is no face in it.
         VideoError: it cannot be read.
     """
-    if "rgb" not in recording.videos:
-        has = ", ".join(recording.videos) or "none"
-        raise DatasetError(f"{recording.id}: no RGB video (it has {has}); the face is found in RGB")
-    pieces = list(_on_clock(_seen(recording.videos["rgb"], preparation.size_px), preparation.fs_hz))
-    if not any(valid.any() for *_, valid in pieces):
+    _check_videos(recording, preparation)
+    fs_hz, size_px = preparation.fs_hz, preparation.size_px
+    face, places = crops.of_face(recording.videos["rgb"], size_px, fs_hz)
+    if not face.valid.any():
         raise DatasetError(f"{recording.id}: no face was found in {recording.videos['rgb'].source}")
-    start = pieces[0][0]
-    frames, skin, valid = (np.concatenate([piece[k] for piece in pieces]) for k in (1, 2, 3))
-    span_s = start / preparation.fs_hz, (start + len(valid) - 1) / preparation.fs_hz
-    waves = {
-        kind: _wave(signal, preparation.fs_hz, span_s) for kind, signal in recording.signals.items() if kind in WAVES
-    }
+    pictures, valid = face.pictures, face.valid
+    if preparation.channels != "rgb":
+        thermal = crops.of_places(recording.videos["thermal"], places, size_px, fs_hz).on(face.start, len(valid))
+        valid = valid & thermal.valid
+        if not valid.any():
+            raise DatasetError(f"{recording.id}: no thermal picture was taken while the face was seen in RGB")
+        both = preparation.channels == "rgbt"
+        pictures = np.concatenate([pictures, thermal.pictures], axis=3) if both else thermal.pictures
+    span_s = face.start / fs_hz, (face.start + len(valid) - 1) / fs_hz
+    waves = {kind: _wave(signal, fs_hz, span_s) for kind, signal in recording.signals.items() if kind in WAVES}
     return Prepared(
-        recording.dataset, recording.subject, recording.id, dict(recording.attributes), preparation.fs_hz,
-        start, frames, skin, valid, waves,
+        recording.dataset, recording.subject, recording.id, dict(recording.attributes), fs_hz,
+        face.start, pictures, face.skin, valid, waves,
     )  # fmt: skip
+
+
+def _check_videos(recording: Recording, preparation: Preparation) -> None:
+    has = ", ".join(recording.videos) or "none"
+    if "rgb" not in recording.videos:
+        raise DatasetError(f"{recording.id}: no RGB video (it has {has}); the face is found in RGB")
+    if preparation.channels != "rgb" and "thermal" not in recording.videos:
+        raise DatasetError(f"{recording.id}: no thermal video (it has {has}); {preparation.channels} needs one")
 
 
 def _wave(signal: Signal, fs_hz: float, span_s: tuple[float, float]) -> Floats:
@@ -142,75 +155,22 @@ def _wave(signal: Signal, fs_hz: float, span_s: tuple[float, float]) -> Floats:
     return values.astype(np.float32)
 
 
-def _seen(video: Video, size_px: int) -> Iterator[tuple[float, Floats]]:
-    """Time, and crop and mean skin in one row, of each frame in which the face is sure to have been there."""
-    fine = -(-_SKIN_PX // size_px)
-    tracker, sampler, last_id = Tracker(1), Sampler(fine * size_px), 0
-    unconfirmed: list[tuple[float, Floats]] = []
-    for frame in video:
-        face = next((face for face in tracker.push(frame) if face.state != "lost"), None)
-        if face is None or face.id != last_id:
-            unconfirmed.clear()
-            sampler.reset()
-            last_id = face.id if face else 0
-        if face is None:
-            continue
-        row, crop = sampler.push(frame, face, np.full(3, np.nan))
-        if np.isfinite(row[SKIN]).all():
-            small = crop.reshape(size_px, fine, size_px, fine, -1).mean(axis=(1, 3))
-            unconfirmed.append((frame.time_s, np.concatenate([small.ravel(), row[SKIN]]).astype(np.float32)))
-        if face.state == "detected":
-            yield from unconfirmed
-            unconfirmed.clear()
-    yield from unconfirmed
-
-
-Piece = tuple[int, NDArray[np.uint16], Floats, Bools]
-
-
-def _on_clock(samples: Iterable[tuple[float, Floats]], fs_hz: float) -> Iterator[Piece]:
-    """Pieces of a uniform clock that follow each other: number of the first sample, pictures, skin, valid."""
-    times: list[float] = []
-    rows: list[Floats] = []
-    start = 0
-    for time_s, row in samples:
-        if not times:
-            start = int(np.ceil(time_s * fs_hz - 1e-6))
-        times.append(time_s)
-        rows.append(row)
-        stop = int((time_s - _MARGIN_S) * fs_hz)
-        if stop - start >= _BLOCK_S * fs_hz:
-            yield _piece(times, rows, start, stop, fs_hz)
-            start = stop
-            old = int(np.searchsorted(times, start / fs_hz - _MARGIN_S))
-            del times[:old], rows[:old]
-    stop = int(np.floor(times[-1] * fs_hz + 1e-6)) + 1 if times else 0
-    if stop > start:
-        yield _piece(times, rows, start, stop, fs_hz)
-
-
-def _piece(times: list[float], rows: list[Floats], start: int, stop: int, fs_hz: float) -> Piece:
-    values, _, valid = uniform(np.stack(rows), times, fs_hz=fs_hz, t0_s=start / fs_hz, t1_s=(stop - 1) / fs_hz)
-    pictures = np.nan_to_num(values[:, :-3]) * _STEPS
-    side = round((pictures.shape[1] / 3) ** 0.5)
-    stored = np.clip(np.rint(pictures), 0, 65535).astype(np.uint16).reshape(-1, side, side, 3)
-    return start, stored, values[:, -3:], valid
-
-
 class Store:
     """Prepared recordings in a folder: for each, ``NAME.json`` (what became of it), pictures and signals.
 
     Args:
         folder: where they are.
+        subjects: whose recordings it shows; None for everybody's.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, subjects: Container[str] | None = None) -> None:
+        self.folder, self.subjects = folder, subjects
 
     @property
     def manifest(self) -> list[dict[str, Any]]:
         """What became of each recording, sorted by name: "status" is "ok", or "failed" with a "reason"."""
-        return [json.loads(path.read_text(encoding="utf-8")) for path in sorted(self.folder.glob("*.json"))]
+        cards = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(self.folder.glob("*.json"))]
+        return [card for card in cards if self.subjects is None or card["subject"] in self.subjects]
 
     @property
     def refused(self) -> list[dict[str, Any]]:

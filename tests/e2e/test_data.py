@@ -8,8 +8,10 @@ from _people import recording
 
 from vitalcam.data import Clips, Preparation, Prepared, Store, prepare, prepare_one
 from vitalcam.errors import ConfigError, DatasetError, UsageError
+from vitalcam.face.crop import area
 from vitalcam.methods import pos
-from vitalcam.models import mmrphys
+from vitalcam.models import factorizephys, mmrphys
+from vitalcam.types import Frame, Video
 
 SMALL = Preparation(size_px=18)
 SPEC = dataclasses.replace(mmrphys.VARIANTS["9_rgb_bvp"], frames=60)
@@ -50,7 +52,7 @@ def test_smaller_pictures_are_means_of_the_larger(one):
 
 
 def test_a_long_recording_is_the_same_in_pieces(one, monkeypatch):
-    monkeypatch.setattr("vitalcam.data._BLOCK_S", 100.0)
+    monkeypatch.setattr("vitalcam.crops._BLOCK_S", 100.0)
     whole = prepare_one(recording("one"), SMALL)
     assert np.array_equal(whole.frames, one.frames)
     assert np.array_equal(whole.valid, one.valid)
@@ -62,6 +64,64 @@ def test_a_face_that_goes_leaves_a_gap():
     assert not prepared.valid[away].any()
     assert prepared.valid[prepared.time_s < 2.9].all()
     assert all(prepared.valid[i : i + 60].all() for _, i in Clips([prepared], SPEC).places)
+
+
+def with_thermal(recording, *, every=1, late_s=0.0, stop_s=np.inf):
+    """A thermal camera of half the size beside it that sees the same field: 20 degrees and 0.05 a grey of green."""
+    rgb = recording.videos["rgb"]
+
+    def frames():
+        for index, frame in enumerate(rgb):
+            if index % every == 0 and frame.time_s < stop_s:
+                half = area(frame, np.array([0, 0, frame.width, frame.height]), (frame.height // 2, frame.width // 2))
+                yield Frame(20 + half[..., 1:2] / 20, frame.time_s + late_s, index)
+
+    thermal = Video("painted heat", rgb.width // 2, rgb.height // 2, 30.0 / every, rgb.duration_s, frames, "thermal")
+    return dataclasses.replace(recording, videos={"rgb": rgb, "thermal": thermal})
+
+
+def test_heat_is_cut_where_the_face_is_seen_and_when():
+    """A thermal camera of its own size, rate and stamps; at 15 Hz and 10 ms late it sees what green saw then."""
+    given = with_thermal(recording("hot", 96.0, 6.0), every=2, late_s=0.01)
+    both = prepare_one(given, Preparation(18, 30.0, "rgbt"))
+    assert both.frames.shape[1:] == (18, 18, 4)
+    assert both.valid.mean() > 0.9
+    green, heat = (both.frames[both.valid][..., k] / 256 for k in (1, 3))
+    shifted = [np.abs(20 + np.roll(green, k, axis=2) / 20 - heat).mean() for k in (0, 1, -1)]
+    assert shifted[0] < 0.2 * min(shifted[1:]), "the same place"
+    alone = prepare_one(given, Preparation(18, 30.0, "thermal"))
+    assert np.array_equal(alone.frames, both.frames[..., 3:])
+    mean_green = green[:, 5:13, 5:13].mean(axis=(1, 2))
+    mean_heat = heat[:, 5:13, 5:13].mean(axis=(1, 2))
+    lags = [np.corrcoef(mean_green[10 + k : -10 + k], mean_heat[10:-10])[0, 1] for k in range(-3, 4)]
+    assert np.argmax(lags) == 3, "the same time"
+
+
+def test_where_the_thermal_camera_stopped_is_a_gap():
+    half = prepare_one(with_thermal(recording("hot", 96.0, 6.0), stop_s=3.0), Preparation(18, 30.0, "rgbt"))
+    assert half.valid[half.time_s < 2.8].mean() > 0.9
+    assert not half.valid[half.time_s > 3.1].any()
+    with pytest.raises(DatasetError, match="no thermal picture was taken while the face was seen"):
+        prepare_one(with_thermal(recording("hot", 96.0, 3.0), late_s=60.0), Preparation(18, 30.0, "thermal"))
+    with pytest.raises(DatasetError, match="no thermal video"):
+        prepare_one(recording("one", seconds=1.0), Preparation(18, 30.0, "thermal"))
+
+
+def test_a_network_says_what_is_to_be_prepared():
+    assert Preparation.of(factorizephys.VARIANTS["rgb_128"]) == Preparation(128, 30.0, "rgb")
+    assert Preparation.of(mmrphys.VARIANTS["9_thermal"]) == Preparation(9, 25.0, "thermal")
+    assert Preparation.of(mmrphys.VARIANTS["36_rgbt_none"]) == Preparation(36, 25.0, "rgbt")
+    assert len({Preparation(channels=kind).digest for kind in ("rgb", "thermal", "rgbt")}) == 3
+    with pytest.raises(ConfigError, match="channels"):
+        Preparation(channels="infrared")
+
+
+def test_a_store_can_show_some_people_only(store):
+    kept, _ = store
+    assert [card["subject"] for card in Store(kept.folder, {"one", "two"}).manifest] == ["one"]
+    assert [prepared.id for prepared in Store(kept.folder, {"one"})] == ["one"]
+    assert not list(Store(kept.folder, {"nobody"}))
+    assert [card["id"] for card in Store(kept.folder, {"nobody"}).refused] == ["nobody"]
 
 
 def test_each_recording_is_ok_or_has_a_reason(store):
