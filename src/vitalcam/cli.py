@@ -130,8 +130,8 @@ class _Asked:
 
 @main.command(no_args_is_help=True)
 @click.argument("sources", nargs=-1, metavar="SOURCE...")
-@click.option("--method", default="pos", show_default=True, help="Method; see vitalcam methods.")
-@click.option("--model", default="", metavar="NAME", help="Network in place of a method; see vitalcam models.")
+@click.option("--method", default="", help="Classical method in place of the network; see vitalcam methods.")
+@click.option("--model", default="", metavar="NAME", help="Another network; see vitalcam models.")
 @click.option(
     "--backend", type=click.Choice(["onnx", "openvino", "torch"]), default="onnx", show_default=True,
     help="What runs the network.",
@@ -233,7 +233,8 @@ def _measure(asked: _Asked) -> int:
 
     asked = _with_stray_source(asked)
     settings = _settings(asked)
-    registry.find("methods", settings.method)
+    if not settings.model:
+        registry.find("methods", settings.method)
     inputs, notes = batch.expand(asked.sources)
     _refuse_odd(asked, inputs)
     if asked.out:
@@ -282,8 +283,10 @@ def _with_stray_source(asked: _Asked) -> _Asked:
 def _settings(asked: _Asked) -> Settings:
     from vitalcam.settings import Settings
 
+    if asked.method and asked.model:
+        raise UsageError(f"--method {asked.method} and --model {asked.model}: one of them measures; give one")
     names = ("method", "model", "backend", "faces", "window_s", "resp_window_s", "step_s", "min_confidence")
-    return Settings(**{name: getattr(asked, name) for name in names})
+    return Settings(**{name: getattr(asked, name) for name in names}).resolved()
 
 
 def _refuse_odd(asked: _Asked, inputs: list[str]) -> None:

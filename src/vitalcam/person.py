@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Sequence
+from concurrent.futures import Executor, Future
 from types import ModuleType
 from typing import Protocol
 
@@ -29,6 +30,8 @@ RESP_STEP_S = 5.0
 STALE_S = 1.5
 """A window whose last good sample is older than this says nothing about its end."""
 
+_HOP = 0.75
+"""Distance of a network's clips, as a share of their length: where they overlap, neither ends."""
 _MIN_PIECE_S = 2.0
 _MARGIN_S = 0.3
 
@@ -50,9 +53,12 @@ class Person:
         settings: of the measurement.
         runner: method or model that turns clips into waves.
         start_s: when the face was first seen.
+        pool: where the runner works while frames come in; it works in their stead without one.
     """
 
-    def __init__(self, id: int, settings: Settings, runner: Runner, start_s: float) -> None:
+    def __init__(
+        self, id: int, settings: Settings, runner: Runner, start_s: float, pool: Executor | None = None
+    ) -> None:
         self.id = id
         self.start_s = start_s
         self.track = TrackLog(id)
@@ -61,15 +67,18 @@ class Person:
         self.waves = {name: Stitcher(runner.spec.fs_hz, first) for name in runner.spec.outputs}
         self.breath = Stitcher(runner.spec.fs_hz, first)
         self._settings = settings
-        self._runner = runner
+        self._runner, self._pool = runner, pool
         self._fs_hz = runner.spec.fs_hz
         self._clip_s = runner.spec.frames / self._fs_hz or settings.window_s
-        self._hop_s = settings.step_s if runner.spec.size_px == 1 else self._clip_s / 2
+        self._hop_s = settings.step_s if runner.spec.size_px == 1 else _HOP * self._clip_s
         self._sampler = Sampler(_crop_px(runner.spec.size_px))
         self._crops = Rows(3 * runner.spec.size_px**2, self._clip_s + settings.step_s + 2, np.float32)
-        self._rows = Rows(sample.N_COLUMNS, max(settings.window_s, settings.resp_window_s) + settings.step_s + 2)
+        longest_s = max(settings.window_s, settings.resp_window_s)
+        self._rows = Rows(sample.N_COLUMNS, longest_s + 2 * self._hop_s + settings.step_s + 2)
         self._unconfirmed: list[tuple[float, Floats, Floats]] = []
-        self._pending: list[float] = []
+        self._waiting: list[tuple[float, float]] = []
+        self._due: list[tuple[float, float]] = []
+        self._running: list[tuple[int, Future[dict[str, Floats]]]] = []
         self._cut_s = start_s
         self._resp_s = start_s
         self._seen_s = start_s
@@ -99,14 +108,16 @@ class Person:
         """A window ends at ``t_s``: give the estimates that are final now."""
         if t_s - self.start_s < MIN_SIGNAL_S:
             return []
-        self._pending.append(t_s)
-        return self._settle(t_s) if t_s - self._cut_s >= self._hop_s - 1e-9 else []
+        self._waiting.append((t_s, self._seen_s))
+        if t_s - self._cut_s < self._hop_s - 1e-9:
+            return self._judged()
+        return [*self._judged(wait=True), *self._settle(t_s)]
 
     def close(self, t_s: float) -> list[Estimate]:
         """The recording ends at ``t_s``: give what is still open."""
-        if not self.windows and not self._pending:
-            self._pending.append(t_s)
-        done = self._settle(t_s)
+        if not self.windows and not self._waiting and not self._due:
+            self._waiting.append((t_s, self._seen_s))
+        done = [*self._judged(wait=True), *self._settle(t_s), *self._judged(wait=True)]
         if t_s - self._resp_s > RESP_STEP_S / 2 and t_s - self.start_s >= breath.MIN_DURATION_S:
             done.append(self._resp_rate(t_s))
             self.windows.append(done[-1])
@@ -133,23 +144,33 @@ class Person:
         return found
 
     def _settle(self, t_s: float) -> list[Estimate]:
-        """Run the clips up to ``t_s`` and give the windows that waited for them."""
+        """Run the clips up to ``t_s``, for which windows waited; give these windows where that is done already."""
         while t_s - self._cut_s > self._clip_s:
             self._cut(self._cut_s + self._hop_s)
         if t_s > self._cut_s:
             self._cut(t_s)
+        self._due, self._waiting = self._waiting, []
+        return self._judged()
+
+    def _judged(self, *, wait: bool = False) -> list[Estimate]:
+        """The windows whose clips were run; none as long as one is under way, unless they are waited for."""
+        if not wait and not all(future.done() for _, future in self._running):
+            return []
+        for start, future in self._running:
+            self._stitch(start, future.result())
+        self._running.clear()
         done = []
-        for t in self._pending:
-            done.append(self._heart_rate(t))
+        for t_s, seen_s in self._due:
+            done.append(self._heart_rate(t_s, seen_s))
             self.windows.append(done[-1])
-            if t - self._resp_s >= RESP_STEP_S and t - self.start_s >= breath.MIN_DURATION_S:
-                done.append(self._resp_rate(t))
+            if t_s - self._resp_s >= RESP_STEP_S and t_s - self.start_s >= breath.MIN_DURATION_S:
+                done.append(self._resp_rate(t_s))
                 self.windows.append(done[-1])
-        self._pending.clear()
+        self._due.clear()
         return done
 
     def _cut(self, t_s: float) -> None:
-        """Run the method or model on the clip that ends at ``t_s`` and stitch its waves."""
+        """Run the method or model on the clip that ends at ``t_s``, now or in the pool."""
         self._cut_s = t_s
         frames, time_s, valid = self._clip(max(t_s - self._clip_s, self.start_s), t_s)
         spec = self._runner.spec
@@ -160,8 +181,14 @@ class Person:
             part = slice(first, run.stop)
             clip = Clip(frames[part], time_s[part], self._fs_hz, valid[part], self.id)
             start = round(time_s[first] * self._fs_hz)
-            for name, wave in self._runner.run(clip).items():
-                self.waves[name].add(start, wave)
+            if self._pool is None:
+                self._stitch(start, self._runner.run(clip))
+            else:
+                self._running.append((start, self._pool.submit(self._runner.run, clip)))
+
+    def _stitch(self, start: int, waves: dict[str, Floats]) -> None:
+        for name, wave in waves.items():
+            self.waves[name].add(start, wave)
 
     def _clip(self, t0_s: float, t1_s: float) -> tuple[Floats, Floats, Bools]:
         """Frames (T, H, W, 3) on the uniform clock, their times, and which of them are not in a gap."""
@@ -186,10 +213,10 @@ class Person:
         self._on_clock = key, (values, time_s, valid)
         return self._on_clock[1]
 
-    def _heart_rate(self, t_s: float) -> Estimate:
-        """Heart rate over the window that ends at ``t_s``."""
+    def _heart_rate(self, t_s: float, seen_s: float) -> Estimate:
+        """Heart rate over the window that ends at ``t_s``, when the face had last been seen at ``seen_s``."""
         t0_s = max(t_s - self._settings.window_s, self.start_s)
-        window = self._window(t0_s, t_s)
+        window = self._window(t0_s, t_s, seen_s)
         if not isinstance(window, quality.Window):
             return Estimate("heart_rate", None, "beats/min", t0_s, t_s, 0.0, window, self._runner.spec.name)
         seen = quality.evidence(window)
@@ -235,11 +262,11 @@ class Person:
             "resp_rate", value, "breaths/min", t0_s, t_s, found.confidence, found.reason, "fused", found.evidence
         )
 
-    def _window(self, t0_s: float, t1_s: float) -> quality.Window | Reason:
+    def _window(self, t0_s: float, t1_s: float, seen_s: float) -> quality.Window | Reason:
         """What quality judges: the last stretch without a gap that is long enough; or why there is none."""
         times, _ = self._rows.between(t0_s, t1_s)
         if times.size < 2 or times[-1] < t1_s - STALE_S:
-            return "no_face" if self._seen_s < t1_s - STALE_S else "frozen"
+            return "no_face" if seen_s < t1_s - STALE_S else "frozen"
         if np.median(np.diff(times)) > 1 / quality.MIN_FRAME_RATE_HZ:
             return "low_fps"
         values, time_s, valid = self._uniform(t0_s, t1_s)

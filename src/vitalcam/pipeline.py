@@ -10,6 +10,7 @@ from __future__ import annotations
 import importlib.metadata
 import math
 from collections.abc import Callable, Iterator
+from concurrent.futures import Executor
 from typing import Any
 
 import numpy as np
@@ -44,9 +45,10 @@ class Session:
     """
 
     def __init__(self, settings: Settings | None = None, *, source: str = "") -> None:
-        self.settings = settings or Settings()
+        self.settings = (settings or Settings()).resolved()
         self.source = source
         self._runner = _runner(self.settings)
+        self._pool = _pool(self._runner)
         self._tracker = Tracker(self.settings.faces)
         self._background = Background()
         self._people: dict[int, Person] = {}
@@ -71,7 +73,7 @@ class Session:
             self._frames.light(background)
             for face in faces:
                 if face.id not in self._people:
-                    self._people[face.id] = Person(face.id, self.settings, self._runner, frame.time_s)
+                    self._people[face.id] = self._person(face.id, frame.time_s)
                 self._people[face.id].push(frame, face, background)
             self._keep_thumbnail(frame, seen)
         return done
@@ -121,6 +123,9 @@ class Session:
             done += self._step(self._next * self.settings.step_s)
             self._next += 1
         return done
+
+    def _person(self, id: int, start_s: float) -> Person:
+        return Person(id, self.settings, self._runner, start_s, self._pool)
 
     def _step(self, t_s: float) -> list[Estimate]:
         return [estimate for person in self._people.values() for estimate in person.advance(t_s)]
@@ -299,6 +304,15 @@ def _runner(settings: Settings) -> Runner:
             "model of colour video that gives bvp"
         )
     return model
+
+
+def _pool(runner: Runner) -> Executor | None:
+    """A thread for a network, which takes its time; a method is done sooner than it is handed over."""
+    if runner.spec.size_px == 1:
+        return None
+    from concurrent.futures import ThreadPoolExecutor  # loads what a method does not need
+
+    return ThreadPoolExecutor(1, "network")
 
 
 def _versions(spec: ModelSpec) -> dict[str, str]:

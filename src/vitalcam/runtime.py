@@ -16,7 +16,6 @@ import numpy as np
 
 from vitalcam import registry
 from vitalcam.clips import transform
-from vitalcam.config import read_toml
 from vitalcam.errors import MissingExtra, UnknownName, UsageError, WeightsError
 from vitalcam.types import Clip, Floats, ModelSpec
 
@@ -54,7 +53,7 @@ class Model:
             WeightsError: its file is damaged, or something of it is missing.
             MissingExtra: OpenVINO or torch is asked for and not installed.
         """
-        card = _card(name)
+        card = card_of(name)
         threads = threads or _cores()
         run = {"onnx": _onnx, "openvino": _openvino, "torch": _torch}[backend]
         return cls(card, run(card, threads))
@@ -143,9 +142,8 @@ def models_folder() -> Path:
 def _cards() -> dict[str, Card]:
     """All cards by name; a user's model hides a bundled one of its name."""
     bundled = Path(str(importlib.resources.files("vitalcam.weights")))
-    tables = read_toml(bundled / "cards.toml")
-    cards = [Card.of({"file": file} | table, bundled) for file, table in tables.items() if "outputs" in table]
-    cards += [_read_card(file) for file in sorted(models_folder().glob("*.json"))]
+    files = [file for folder in (bundled, models_folder()) for file in sorted(folder.glob("*.json"))]
+    cards = [_read_card(file) for file in files]
     return {card.spec.name: card for card in cards}
 
 
@@ -157,7 +155,13 @@ def _read_card(file: Path) -> Card:
     return Card.of(fields, file.parent)
 
 
-def _card(name: str | Path) -> Card:
+def card_of(name: str | Path) -> Card:
+    """The card of a model, by the name or path that `Model.load` takes.
+
+    Raises:
+        UnknownName: there is no such model.
+        WeightsError: it is damaged.
+    """
     path = Path(name)
     if path.suffix == ".onnx":
         return _read_card(path.with_suffix(".json"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 from typing import Literal
 
@@ -17,14 +18,20 @@ RESP_RATE_PER_MIN = (5.0, 35.0)
 MIN_SIGNAL_S = 4.5
 """No heart rate from less: three beats at 40 beats/min."""
 
+DEFAULT_MODEL = ""
+"""The network of the package that measures where nothing else was asked for; empty where the package has none."""
+
+FALLBACK_METHOD = "pos"
+"""What measures in its place."""
+
 
 @dataclass(frozen=True)
 class Settings:
     """Choices of one measurement; the defaults are what `vitalcam measure` does.
 
     Attributes:
-        method: a classical method (`vitalcam methods`).
-        model: a network (`vitalcam models`) in its place; empty for none.
+        method: a classical method (`vitalcam methods`) in place of the network.
+        model: a network (`vitalcam models`) in place of either.
         backend: what runs the network; see `vitalcam.runtime.Model.load`.
         faces: how many faces to follow at most; None for all.
         window_s: length of a heart-rate window.
@@ -36,7 +43,7 @@ class Settings:
         ConfigError: a value is out of its range.
     """
 
-    method: str = "pos"
+    method: str = ""
     model: str = ""
     backend: Literal["onnx", "openvino", "torch"] = "onnx"
     faces: int | None = 1
@@ -57,3 +64,9 @@ class Settings:
         for ok, name, allowed in checks:
             if not ok:
                 raise ConfigError(f"{name} is {getattr(self, name)!r}; it must be {allowed}")
+
+    def resolved(self) -> Settings:
+        """The same with the name of what measures, where that was left to us."""
+        if self.method or self.model:
+            return self
+        return dataclasses.replace(self, model=DEFAULT_MODEL, method="" if DEFAULT_MODEL else FALLBACK_METHOD)
