@@ -16,49 +16,31 @@ if TYPE_CHECKING:
 def models(name: str | None) -> None:
     """List the networks that measure can use, or show the card of one."""
     from vitalcam import runtime
-    from vitalcam.errors import UnknownName
+    from vitalcam.report import card
     from vitalcam.report.terminal import console
 
-    cards = {card.name: card for card in runtime.available()}
-    if name is None:
-        console().print(_table(list(cards.values())) if cards else _NONE)
+    if name is not None:
+        click.echo(card.markdown(runtime.card_of(name)), nl=False)
         return
-    if name not in cards:
-        raise UnknownName("model", name, cards)
-    for key, value in _facts(cards[name]).items():
-        click.echo(f"{key:14} {value}")
+    cards = runtime.available()
+    console().print(_table(cards) if cards else _NONE)
 
 
 _NONE = "there are no models yet; add one with: vitalcam weights import FILE"
 
 
-def _table(cards: list[ModelSpec]) -> Any:
+def _table(specs: list[ModelSpec]) -> Any:
     from rich.table import Table
     from rich.text import Text
 
+    from vitalcam.report import card
+
     table = Table("model", "parameters", "input", "gives", "licence", "trained on", box=None, pad_edge=False)
-    for card in cards:
-        facts = _facts(card)
-        row = (card.name, *(facts[key] for key in ("parameters", "input", "gives", "licence", "trained on")))
+    for spec in specs:
+        known = card.facts(spec)
+        row = (spec.name, *(known[key] for key in ("parameters", "input", "gives", "licence", "trained on")))
         table.add_row(*(Text(cell) for cell in row))
     return table
-
-
-def _facts(card: ModelSpec) -> dict[str, str]:
-    kinds = " + ".join(f"{n} {kind}" for kind, n in card.channels.items())
-    length = f", clips of {card.frames} frames" if card.frames else ""
-    return {
-        "model": card.name,
-        "parameters": f"{card.parameters:,}",
-        "input": f"{kinds} at {card.size_px} px, {card.fs_hz:g} Hz{length}, {card.transform}",
-        "gives": ", ".join(card.outputs),
-        "licence": card.licence,
-        "trained on": card.training_data or "not said",
-        "paper": card.paper,
-        "code": card.code_url,
-        "file": card.file,
-        "sha256": card.sha256,
-    }
 
 
 @click.group()

@@ -1,0 +1,173 @@
+"""Make a training's weights a model of the package, with its card; put results into the card; write the pages.
+
+    python tools/ship_weights.py ship RUN/best.safetensors NAME --machine "1 H200" --data "..." --limit "..."
+    python tools/ship_weights.py results NAME scores.json --title "..." --command "vitalcam evaluate ..."
+    python tools/ship_weights.py pages
+
+``ship`` writes NAME.onnx, checked against torch on clips of two lengths, and NAME.json into the package: what the
+training's metadata say (recipe, data, seed, digest, result), and the hours that its metrics.jsonl adds up to.
+``results`` replaces a table of a card by what `vitalcam evaluate --out` wrote. ``pages`` writes docs/models/NAME.md for
+every model of the package: what `vitalcam models NAME` prints.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any
+
+from safetensors import safe_open
+
+from vitalcam.config import to_dict
+from vitalcam.errors import UsageError
+from vitalcam.export import export
+from vitalcam.report import card
+from vitalcam.runtime import card_of
+from vitalcam.training import Training, trained
+
+ROOT = Path(__file__).resolve().parents[1]
+WEIGHTS = ROOT / "src" / "vitalcam" / "weights"
+PAGES = ROOT / "docs" / "models"
+MAX_BYTES = 3 << 20
+"""What the networks of the package may weigh together."""
+
+
+def ship(weights: Path, name: str, said: dict[str, Any], folder: Path) -> Path:
+    """Write NAME.onnx and NAME.json.
+
+    Args:
+        weights: what `vitalcam train` wrote.
+        name: of the model.
+        said: what no file knows: "machine", "data", "limits", and where they differ "hours", "command", "frames".
+        folder: where.
+
+    Returns:
+        the card's file.
+
+    Raises:
+        UsageError: the network gives changes and no waves, or the package would grow too large.
+    """
+    training, network = trained(weights)
+    if training.target != "wave":
+        raise UsageError(
+            f"{weights}: gives the change of a wave, which measuring does not sum up; train with target=wave"
+        )
+    with safe_open(weights, framework="pt") as file:
+        about = json.loads(file.metadata()["vitalcam"])
+    spec = dataclasses.replace(
+        training.spec, training_data=said["data"], licence="Apache-2.0", variants=(),
+        frames=said.get("frames") or training.spec.frames,
+    )  # fmt: skip
+    export(network, spec, folder / f"{name}.onnx", variant=training.variant, options=training.options)
+    path = folder / f"{name}.json"
+    known = {
+        "training": to_dict(training), "steps": about["steps"], "data": about["data"], "digest": about["digest"],
+        "result": about["result"], "vitalcam": about["vitalcam"], "machine": said["machine"],
+        "hours": said.get("hours") or hours(weights.parent / "metrics.jsonl"),
+        "command": said.get("command") or command(training, about["steps"]), "limits": said.get("limits", []),
+    }  # fmt: skip
+    path.write_text(json.dumps(json.loads(path.read_text()) | known, indent=1) + "\n", encoding="utf-8")
+    size = sum(file.stat().st_size for file in folder.glob("*.onnx") if file.with_suffix(".json").exists())
+    if size > MAX_BYTES:
+        raise UsageError(f"{folder}: its networks are {size} bytes, more than {MAX_BYTES}; leave one out")
+    return path
+
+
+def hours(metrics: Path) -> float:
+    """How long the loop of a training ran, by its own notes of speed."""
+    rows = [json.loads(line) for line in metrics.read_text(encoding="utf-8").splitlines()]
+    step, seconds = 0, 0.0
+    for row in rows:
+        if "steps_per_s" in row:
+            seconds += (row["step"] - step) / row["steps_per_s"]
+        step = row["step"]
+    return seconds / 3600
+
+
+def command(training: Training, steps: int) -> str:
+    """What trains the same on synthetic people."""
+    plain = Training(training.model, training.variant)
+    chosen = {f.name: getattr(training, f.name) for f in dataclasses.fields(training) if f.name != "model"}
+    words = [f"{key}={value}" for key, value in chosen.items() if value != getattr(plain, key) or key == "seed"]
+    if training.variant:
+        words.insert(0, f"variant={training.variant}")
+    return " ".join(["vitalcam train", training.model, *words, f"--steps {steps} --out FOLDER"])
+
+
+def results(name: str, scores: Path, title: str, call: str, folder: Path) -> Path:
+    """Replace the tables of that title in a card by an evaluation's."""
+    path = folder / f"{name}.json"
+    fields = json.loads(path.read_text(encoding="utf-8"))
+    found = json.loads(scores.read_text(encoding="utf-8"))["quantities"]
+    tables = [
+        {"title": f"{title}: {quantity} ({scored['unit']})", "command": call, **_table(scored)}
+        for quantity, scored in found.items()
+    ]
+    kept = [old for old in fields.get("results", []) if not old["title"].startswith(f"{title}: ")]
+    path.write_text(json.dumps(fields | {"results": kept + tables}, indent=1) + "\n", encoding="utf-8")
+    return path
+
+
+def _table(scored: dict[str, Any]) -> dict[str, Any]:
+    """All windows first, then each group."""
+    groups = scored.get("by", [])
+    names = [key for key in (groups[0] if groups else {}) if key not in scored and key != "by"]
+    rows = [["all", *[""] * (len(names) - 1)] * bool(names) + _cells(scored)]
+    rows += [[str(group[key]) for key in names] + _cells(group) for group in groups]
+    columns = [*names, "MAE (95 % interval)", "answered", "right", "wrong", "at 5 % wrong", "windows", "people"]
+    return {"columns": columns, "rows": rows}
+
+
+def _cells(scored: dict[str, Any]) -> list[str]:
+    mae, answers = scored["metrics"]["mae"], scored["answers"]
+    interval = mae.get("interval")
+    spread = f" ({interval[0]:.2f} to {interval[1]:.2f})" if interval and None not in interval else ""
+    value = "–" if mae["value"] is None else f"{mae['value']:.2f}{spread}"
+    shares = [
+        "–" if answers[key] is None else f"{answers[key]:.0%}" for key in ("answered", "right", "wrong", "at_risk")
+    ]
+    return [value, *shares, str(answers["windows"]), str(scored["subjects"])]
+
+
+def pages(folder: Path, out: Path) -> list[Path]:
+    """Write the page of each model in a folder."""
+    out.mkdir(parents=True, exist_ok=True)
+    written = []
+    for file in sorted(folder.glob("*.json")):
+        page = out / f"{file.stem}.md"
+        page.write_text(card.markdown(card_of(file.with_suffix(".onnx"))), encoding="utf-8")
+        written.append(page)
+    return written
+
+
+def main() -> None:
+    """Run from the command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    actions = parser.add_subparsers(dest="action", required=True)
+    make = actions.add_parser("ship", help="a model of the package from a training")
+    make.add_argument("weights", type=Path)
+    make.add_argument("name")
+    make.add_argument("--machine", required=True, help="on which it was trained")
+    make.add_argument("--data", required=True, help="on what, in a sentence")
+    make.add_argument("--hours", type=float, help="of training; as metrics.jsonl adds up by default")
+    make.add_argument("--frames", type=int, help="length of the clips, where it is not the network's own")
+    make.add_argument("--command", help="that trains it; that of vitalcam train by default")
+    make.add_argument("--limit", dest="limits", action="append", default=[], help="what it cannot do; again for more")
+    fill = actions.add_parser("results", help="tables of a card from scores.json")
+    fill.add_argument("name")
+    fill.add_argument("scores", type=Path)
+    fill.add_argument("--title", required=True)
+    fill.add_argument("--command", required=True, help="that made scores.json")
+    actions.add_parser("pages", help="docs/models of every model of the package")
+    args = parser.parse_args()
+    if args.action == "ship":
+        print(ship(args.weights, args.name, vars(args), WEIGHTS))
+    elif args.action == "results":
+        print(results(args.name, args.scores, args.title, args.command, WEIGHTS))
+    print(*pages(WEIGHTS, PAGES), sep="\n")
+
+
+if __name__ == "__main__":
+    main()
