@@ -56,10 +56,8 @@ def test_large_and_small_triangles_cover_their_area():
 
 def patch(place: list[list[float]]):
     there = torch.tensor(place)[None]
-    nothing = torch.zeros(there.shape[1], 2)
-    return Patch(
-        slice(0, 1), torch.ones(1, 1, 1), there, torch.zeros_like(there), torch.zeros_like(there), nothing, nothing
-    )
+    light, nothing = torch.zeros(1, there.shape[1], 3), torch.zeros(there.shape[1], 2)
+    return Patch(slice(0, 1), torch.ones(1, 1, 1), there, light, light, light[..., :1], nothing, nothing)
 
 
 def test_a_place_gives_its_light_to_the_pixels_around():

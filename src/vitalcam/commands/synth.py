@@ -18,10 +18,14 @@ if TYPE_CHECKING:
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of the first; the others follow.")
 @click.option("--seconds", type=click.FloatRange(1, 600), default=20.0, show_default=True, metavar="S")
 @click.option("--null-twins", is_flag=True, help="Write beside each the same clip without a pulse.")
-def synth(scenario: str | None, out: Path | None, count: int, seed: int, seconds: float, null_twins: bool) -> None:
-    """Write synthetic recordings of a SCENARIO, or of ladder-1, the fixed benchmark. Needs [train].
+@click.option("--shard", default="1/1", metavar="I/N", help="Write every Nth recording only, from the Ith on.")
+def synth(
+    scenario: str | None, out: Path | None, count: int, seed: int, seconds: float, null_twins: bool, shard: str
+) -> None:
+    """Write synthetic recordings of a SCENARIO, or of ladder-1, the fixed benchmark. Needs [synth].
 
-    Without a SCENARIO, list them. What is complete is left as it is, so an interrupted call can be repeated.
+    Without a SCENARIO, list them. What is complete is left as it is, so an interrupted call can be repeated, and
+    several calls with different shards can share the work.
     """
     from vitalcam.synth import scenarios
 
@@ -36,7 +40,14 @@ def synth(scenario: str | None, out: Path | None, count: int, seed: int, seconds
         scenes = [scenarios.sample(scenario, seed + k, duration_s=seconds) for k in range(count)]
         if null_twins:
             scenes = [twin for scene in scenes for twin in (scene, scene.null_twin())]
-    _write(scenes, out)
+    _write(scenes[_shard(shard)], out)
+
+
+def _shard(text: str) -> slice:
+    first, _, step = text.partition("/")
+    if not (first.isdecimal() and step.isdecimal() and 1 <= int(first) <= int(step)):
+        raise click.BadParameter(f"{text} is not I/N with I from 1 to N; two processes take 1/2 and 2/2")
+    return slice(int(first) - 1, None, int(step))
 
 
 def _write(scenes: list[Scene], out: Path) -> None:

@@ -47,7 +47,7 @@ class Painted:
             shift = torch.stack([self.speed * times_s % 3 - 1.5, 0 * times_s], -1)
             layer = _sampled(self.passing, grid - 2 * shift[:, None, None])
             picture = picture * (1 - layer[:, 3:]) + layer[:, :3]
-        return picture.permute(0, 2, 3, 1).contiguous()
+        return picture.permute(0, 2, 3, 1)
 
     def _grid(self, origin: Tensor, step: float, size: tuple[int, int]) -> Tensor:
         y, x = (torch.arange(n, device=origin.device) + 0.5 for n in size)
@@ -71,14 +71,17 @@ def paint(backdrop: scene.Backdrop) -> Painted:
     slope = 1 + rng.uniform(-0.5, 0.5) * (x - 0.5) + rng.uniform(-0.4, 0.4) * (y - 0.5)
     wall = base * slope[..., None] * (1 + 0.02 * gaussian_filter(rng.standard_normal((_SIZE, _SIZE)), 2)[..., None] * 7)
     for _ in range(backdrop.things):
-        cover = _thing(rng, x, y)[..., None]
-        wall = wall * (1 - cover) + cover * backdrop.level * np.exp(rng.normal(0, 0.22, 3) + rng.normal(0, 0.6))
-    wall = gaussian_filter(wall, (rng.uniform(0.3, 4),) * 2 + (0,))
+        there, cover = _thing(rng, x, y)
+        colour = backdrop.level * np.exp(rng.normal(0, 0.22, 3) + rng.normal(0, 0.6))
+        wall[there] += cover[..., None] * (colour - wall[there])
+    wall = gaussian_filter(wall.astype(np.float32), (rng.uniform(0.3, 4),) * 2 + (0,))
+    if not backdrop.moving:
+        return Painted(_picture(np.clip(wall, 0.003, 1)), torch.zeros(1, 4, 1, 1), 0.0)
     passing = np.zeros((_SIZE, _SIZE, 4))
     for _ in range(4):
-        cover = _thing(rng, x, y)[..., None]
+        there, cover = _thing(rng, x, y)
         colour = np.concatenate([backdrop.level * np.exp(rng.normal(0, 0.3, 3) + rng.normal(0, 0.6)), [1.0]])
-        passing = passing * (1 - cover) + cover * colour
+        passing[there] += cover[..., None] * (colour - passing[there])
     passing = gaussian_filter(passing, (3, 3, 0))
     speed = float(backdrop.moving * rng.choice([-0.35, 0.35]))
     return Painted(_picture(np.clip(wall, 0.003, 1)), _picture(np.clip(passing, 0, 1)), speed)
@@ -88,9 +91,11 @@ def _picture(values: np.ndarray) -> Tensor:
     return torch.tensor(values, dtype=torch.float32).permute(2, 0, 1)[None]
 
 
-def _thing(rng: np.random.Generator, x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """Cover of a box or a round thing somewhere."""
+def _thing(rng: np.random.Generator, x: np.ndarray, y: np.ndarray) -> tuple[tuple[slice, slice], np.ndarray]:
+    """Where a box or a round thing is, and its cover there."""
     cx, cy, w, h = rng.uniform(0, 1), rng.uniform(0, 1), rng.uniform(0.02, 0.16), rng.uniform(0.03, 0.25)
-    if rng.random() < 0.3:
-        return np.asarray(np.clip((1 - np.hypot((x - cx) / w, (y - cy) / w)) * 30, 0, 1))
-    return np.asarray(((np.abs(x - cx) < w) & (np.abs(y - cy) < h)).astype(float))
+    is_round = rng.random() < 0.3
+    h = w if is_round else h
+    there = tuple(slice(*np.searchsorted(axis, [c - r, c + r])) for axis, c, r in ((y[:, 0], cy, h), (x[0], cx, w)))
+    inside = np.clip((1 - np.hypot((x[there] - cx) / w, (y[there] - cy) / w)) * 30, 0, 1)
+    return there, inside if is_round else np.ones_like(inside)  # type: ignore[return-value]

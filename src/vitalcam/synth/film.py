@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 from dataclasses import dataclass
 
@@ -48,10 +49,12 @@ class Window:
         return self.size[0] / self.side_px[0]
 
 
-@functools.lru_cache(maxsize=64)
+@functools.lru_cache(maxsize=16)
 def _figure(person: Person, light: str, camera: str, detail: int) -> Figure:
-    """The tensors of a person; the last few dozen are kept."""
-    return build(person, light=light, camera=camera, detail=detail)
+    """The tensors of a person; the last few are kept."""
+    figure = build(person, light=light, camera=camera, detail=detail)
+    sheet = figure.sheet.permute(1, 2, 0).contiguous().permute(2, 0, 1)  # what is looked up together lies together
+    return dataclasses.replace(figure, sheet=sheet)
 
 
 class Film:
@@ -83,7 +86,9 @@ class Film:
         """
         patches, behind = self._seen(times_s, window, self._blood(times_s))
         picture = lay(behind, [(patch, patch.lit) for patch in patches], window.finer)
-        return picture * self._flicker(times_s, window), patches
+        if self.scene.lighting.flicker:
+            picture *= self._flicker(times_s, window)
+        return picture, patches
 
     def plate(self, times_s: Floats, window: Window) -> Tensor:
         """What any pulse needs to be laid over it: (B, h, w, 9), before lamps flicker.
@@ -182,6 +187,8 @@ class Film:
         camera, here = self.scene.camera, self.scene.lighting
         step = 1 / (window.scale * camera.width)
         origin = self._tensor((window.origin_px / camera.width) - pose.shake)
+        if not self.backdrop.speed and len(origin) and bool((origin == origin[:1]).all()):
+            origin = origin[:1]
         picture = self.backdrop.seen(origin, step, window.size[::-1], self._tensor(times_s))
         level = here.fill + 0.5 * here.key * (1 - here.screen)
         return picture * self._tensor(level * light.all)[:, None, None, None]

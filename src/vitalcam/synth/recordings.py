@@ -21,7 +21,7 @@ from vitalcam.synth import scenarios
 from vitalcam.synth.scene import Scene
 from vitalcam.types import Bytes, Floats, Frame, Recording, Signal, Video
 
-_CHUNK = 10  # frames rendered together
+_CHUNK = 20  # frames rendered together
 _BVP_HZ, _RESP_HZ = 125.0, 25.0
 _THERMAL_SIZE = (320, 240)
 _SUFFIX = {"ffv1": ".mkv", "mjpeg": ".mkv"}
@@ -64,7 +64,7 @@ def shots(scene: Scene) -> Iterator[Shot]:
     film = Film(scene, detail_px=camera.focal * camera.width / camera.distance_dm)
     window = Window.whole(scene, finer=1)
     rng = np.random.default_rng([camera.seed, 9])
-    normal = lambda x: torch.from_numpy(rng.standard_normal(tuple(x.shape), np.float32))  # noqa: E731
+    normal = sensor.Noise(rng)
     mean: float | None = None
     times = frame_times_s(scene)
     for start in range(0, times.size, _CHUNK):
@@ -74,7 +74,7 @@ def shots(scene: Scene) -> Iterator[Shot]:
         degrees = thermal.temperatures(film, patches, now, window)[:_CHUNK] if camera.thermal else None
         linear, now = linear[:_CHUNK], now[:_CHUNK]
         gain = torch.as_tensor(sensor.gains(scene, mean, now), dtype=torch.float32)
-        rgb = sensor.develop(scene, linear, gain, normal).round().to(torch.uint8).numpy()
+        rgb = sensor.develop(scene, linear, gain, normal).round_().to(torch.uint8).contiguous().numpy()
         seen = None if degrees is None else thermal.develop(film, degrees, now, _THERMAL_SIZE, rng)
         yield Shot(now, rgb, seen)
 
@@ -143,7 +143,7 @@ def write_scene(folder: Path, scene: Scene) -> Path:
         _table(folder / "thermal_times.csv", time_s=times)
     for key, signal in truth(scene).items():
         _table(folder / f"{key}.csv", time_s=signal.time_s, **{key: signal.values})
-    about = {"digest": scene.digest, "video": path.name, **scene.attributes()}
+    about = {"digest": scene.digest, "split": scenarios.split(scene), "video": path.name, **scene.attributes()}
     (folder / "scene.json").write_text(json.dumps(about, indent=1) + "\n")
     return folder
 

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import math
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from vitalcam.synth.figure import Figure, directions
-from vitalcam.synth.raster import mixed, rasterise
+from vitalcam.synth.raster import rasterise
 
-_MARGIN = 3  # pixels around the picture from which a place may move in
+_MARGIN = 1 / 24  # of the picture's height, around it, from which a place may move in
+_CACHED = 1 << 17  # pixels that are worked on in one go on a CPU
 _DENSE = 1.2  # a pixel counts as covered although stretching thins its places a little
 
 
@@ -125,37 +127,68 @@ def render(
     count = len(blood)
     keys = torch.arange(0, count + every - 1, every, device=blood.device).clamp(max=count - 1)
     screen = project(_posed(figure, motion.at(keys))[0], view.at(keys))
-    screen = (screen + _tensor([_MARGIN, _MARGIN, 0.0], screen)) * _tensor([finer, finer, 1.0], screen)
-    height, width = (finer * (n + 2 * _MARGIN) for n in (view.height, view.width))
+    margin = math.ceil(_MARGIN * view.height)
+    screen = (screen + _tensor([margin, margin, 0.0], screen)) * _tensor([finer, finer, 1.0], screen)
+    height, width = (finer * (n + 2 * margin) for n in (view.height, view.width))
     seen = rasterise(screen, figure.triangles, height, width)
-    used, corners = torch.unique(figure.triangles[seen.triangle], return_inverse=True)
-    part = figure.at(used)
-    points, normals = _posed(part, motion)
-    received, sheen = _lit(part, motion, lights, points, normals)
-    vertex = torch.cat([received, sheen, blood[:, used, None], project(points, view)[..., :2]], -1)
-    uv = mixed(part.uv[corners], seen.weights)
+    used, triangles = _used(figure, seen.triangle)
+    corners, part = triangles[seen.triangle], figure.at(used)
+    vertex = _sent(part, motion, lights, view, blood[:, used])
+    uv = _between(part.uv, corners, seen.weights)
     sheet = look_up(figure.sheet, uv)
     ends = torch.bincount(seen.frame, minlength=len(keys)).cumsum(0).tolist()
     patches = []
-    for key, (start, end) in enumerate(zip([0, *ends], ends, strict=False)):
+    for key, there in enumerate(map(slice, [0, *ends], ends)):
         frames, fade = _around(keys, key)
-        there = slice(start, end)
-        values = mixed(vertex[frames][:, corners[there]], seen.weights[there])
-        light, there_sheet = values[..., :3], sheet[there]
-        rgb = light * there_sheet[:, :3] + values[..., 3:6] * there_sheet[:, 6:7]
-        moved = light * there_sheet[:, 3:6]
-        patches.append(Patch(frames, fade, values[..., 7:], rgb, moved, values[..., 6:7], there_sheet, uv[there]))
+        values = _planar(_between(vertex[:, frames].flatten(1), corners[there], seen.weights[there]))
+        values = values.T.reshape(len(fade), 9, len(values)).transpose(1, 2)  # each channel of a frame in one piece
+        light, here = values[..., :3], _planar(sheet[there])
+        rgb = torch.addcmul(light * here[:, :3], values[..., 3:6], here[:, 6:7])
+        moved = light * here[:, 3:6]
+        patches.append(Patch(frames, fade, values[..., 7:], rgb, moved, values[..., 6:7], here, uv[there]))
     return patches
 
 
+def _used(figure: Figure, seen: Tensor) -> tuple[Tensor, Tensor]:
+    """The vertices of some of the triangles, and the triangles (F, 3) by their numbers among these."""
+    marked = torch.zeros(len(figure.points), dtype=torch.bool, device=seen.device)
+    shown = torch.zeros(len(figure.triangles), dtype=torch.bool, device=seen.device)
+    shown[seen] = True
+    marked[figure.triangles[shown]] = True
+    return marked.nonzero()[:, 0], (marked.cumsum(0) - 1)[figure.triangles]
+
+
+def _sent(part: Figure, motion: Motion, lights: Lights, view: View, blood: Tensor) -> Tensor:
+    """Light received 3, light mirrored 3, blood 1 and place 2 of every vertex (V, B, 9)."""
+    points, normals = _posed(part, motion)
+    received, sheen = _lit(part, motion, lights, points, normals)
+    place = project(points, view)[..., :2]
+    return torch.cat([received, sheen, blood[..., None], place], -1).transpose(0, 1).contiguous()
+
+
+def _between(rows: Tensor, corners: Tensor, weights: Tensor) -> Tensor:
+    """Sums (N, C) of K rows of a table (V, C) at (N, K) with weights (N, K)."""
+    return torch.nn.functional.embedding_bag(corners, rows, mode="sum", per_sample_weights=weights)
+
+
+def _planar(values: Tensor) -> Tensor:
+    """The same values (N, C), one channel after the other in memory: what is done with them is several times faster."""
+    return values.T.contiguous().T
+
+
 def _around(keys: Tensor, key: int) -> tuple[slice, Tensor]:
-    """The frames between the neighbours of a key, and how much of each it makes (F, 1, 1)."""
+    """The frames that a key takes part in, and how much of each it makes (F, 1, 1).
+
+    Between two keys the first fifth is the one's, the last fifth the other's.
+    """
     here = int(keys[key])
-    before = int(keys[key - 1]) if key else here - 1
-    after = int(keys[key + 1]) if key + 1 < len(keys) else here + 1
-    frames = torch.arange(before + 1, after, device=keys.device)
-    fade = torch.where(frames < here, (frames - before) / (here - before), (after - frames) / (after - here))
-    return slice(before + 1, after), fade[:, None, None]
+    before = here - int(keys[key - 1]) if key else 1
+    after = int(keys[key + 1]) - here if key + 1 < len(keys) else 1
+    steps = [(step, after if step > 0 else before) for step in range(1 - max(before, 1), max(after, 1))]
+    shares = {step: (5 * (span - abs(step)) - span) / (3 * span) if step else 1.0 for step, span in steps}
+    kept = {step: min(share, 1.0) for step, share in shares.items() if share > 0}
+    fade = torch.tensor(list(kept.values()), device=keys.device)
+    return slice(here + min(kept), here + max(kept) + 1), fade[:, None, None]
 
 
 def _tensor(values: list[float], like: Tensor) -> Tensor:
@@ -173,23 +206,57 @@ def lay(picture: Tensor, patches: Iterable[tuple[Patch, Tensor]], finer: int) ->
         finer: as in `render`.
     """
     batch, height, width, channels = picture.shape
-    total = torch.zeros(batch * height * width, channels + 1, device=picture.device)
+    laid = list(patches)
+    result = torch.empty(batch, channels, height, width, device=picture.device).permute(0, 2, 3, 1)
+    for start, stop in pieces(batch, height * width, picture.device):
+        canvas = _canvas(laid, start, stop, picture)
+        weight = canvas[-1]
+        cover = (weight * (_DENSE / finer**2)).clamp_(max=1)
+        weight.clamp_(min=1e-6)
+        for channel in range(channels):
+            behind, sent = picture[start:stop, ..., channel], canvas[channel].div_(weight)
+            torch.lerp(behind, sent, cover, out=result[start:stop, ..., channel])
+    return result
+
+
+def pieces(batch: int, size: int, device: torch.device) -> Iterator[tuple[int, int]]:
+    """Starts and stops of groups of frames of some size that suit the device: what fits a CPU's cache, or all."""
+    step = batch if device.type == "cuda" else max(1, _CACHED // size)
+    yield from ((start, min(start + step, batch)) for start in range(0, batch, max(step, 1)))
+
+
+def _canvas(patches: list[tuple[Patch, Tensor]], start: int, stop: int, picture: Tensor) -> Tensor:
+    """Sums (C + 1, B, h, w) of weights times values, and of weights, in some of the frames of a picture."""
+    _, height, width, channels = picture.shape
+    rows, columns = height + 3, width + 3  # a place beyond the picture lays its light on a rim that is cut off
+    canvas = torch.zeros(channels + 1, (stop - start) * rows * columns, device=picture.device)
     for patch, values in patches:
-        frame = torch.arange(batch, device=picture.device)[patch.frames, None]
-        values = torch.nn.functional.pad(values, (0, 1), value=1.0)
-        place = patch.place_px - 0.5
-        low = torch.floor(place)
-        share, column, row = place - low, low[..., 0].long(), low[..., 1].long()
-        for dx, dy in ((0, 0), (1, 0), (0, 1), (1, 1)):
-            x, y = column + dx, row + dy
-            weight = (1 - dx + (2 * dx - 1) * share[..., 0]) * (1 - dy + (2 * dy - 1) * share[..., 1])
-            weight = weight * patch.fade[..., 0] * ((x >= 0) & (x < width) & (y >= 0) & (y < height))
-            pixel = (frame * height + y.clamp(0, height - 1)) * width + x.clamp(0, width - 1)
-            total.index_add_(0, pixel.reshape(-1), (weight[..., None] * values).reshape(-1, channels + 1))
-    total = total.reshape(batch, height, width, channels + 1)
-    sent, weight = total[..., :channels], total[..., channels:]
-    cover = (_DENSE / finer**2 * weight).clamp(max=1)
-    return picture * (1 - cover) + sent * (cover / weight.clamp(min=1e-6))
+        first, last = max(patch.frames.start, start), min(patch.frames.stop, stop)
+        if first >= last:
+            continue
+        part = slice(first - patch.frames.start, last - patch.frames.start)
+        frame = torch.arange(first - start, last - start, device=picture.device)[:, None]
+        pixel, shares = _shares(patch.place_px[part], patch.fade[part, :, 0], height, width)
+        pixel = (pixel + frame * (rows * columns)).reshape(-1)
+        for share, step in zip(shares, (0, 1, columns, columns + 1), strict=True):
+            for channel in range(channels):
+                sent = (share * values[part, :, channel]).reshape(-1)
+                canvas[channel, step:].scatter_add_(0, pixel, sent)
+            canvas[channels, step:].scatter_add_(0, pixel, share.reshape(-1))
+    return canvas.reshape(channels + 1, stop - start, rows, columns)[..., 1:-2, 1:-2]
+
+
+def _shares(place_px: Tensor, fade: Tensor, height: int, width: int) -> tuple[Tensor, tuple[Tensor, ...]]:
+    """The pixel (F, N) of a canvas with a rim, left above each place, and the shares of it and its three neighbours."""
+    x = (place_px[..., 0] - 0.5).clamp_(-1, width)
+    y = (place_px[..., 1] - 0.5).clamp_(-1, height)
+    left, top = x.floor(), y.floor()
+    lower = (y - top) * fade
+    upper = fade - lower
+    x -= left
+    upper_right, lower_right = upper * x, lower * x
+    shares = (upper - upper_right, upper_right, lower - lower_right, lower_right)
+    return ((top + 1) * (width + 3) + left + 1).long(), shares
 
 
 def project(points: Tensor, view: View) -> Tensor:
@@ -206,14 +273,12 @@ def look_up(sheet: Tensor, uv: Tensor) -> Tensor:
     channels, height, width = sheet.shape
     place = uv - 0.5
     low = torch.floor(place)
-    part = place - low
-    column, row = low[:, 0].long(), low[:, 1].long()
+    (right, down), (column, row) = (place - low).T, low.long().T
+    rows = torch.stack([row, row + 1], -1).clamp(0, height - 1) * width
+    columns = torch.stack([column, column + 1], -1) % width
+    shares = torch.stack([1 - down, down], -1)[:, :, None] * torch.stack([1 - right, right], -1)[:, None]
     flat = sheet.reshape(channels, -1).T.contiguous()
-    rows = (row.clamp(0, height - 1) * width, (row + 1).clamp(0, height - 1) * width)
-    columns = (column % width, (column + 1) % width)
-    top = torch.lerp(flat[rows[0] + columns[0]], flat[rows[0] + columns[1]], part[:, :1])
-    bottom = torch.lerp(flat[rows[1] + columns[0]], flat[rows[1] + columns[1]], part[:, :1])
-    return torch.lerp(top, bottom, part[:, 1:])
+    return _between(flat, (rows[:, :, None] + columns[:, None]).flatten(1), shares.flatten(1))
 
 
 def _posed(figure: Figure, motion: Motion) -> tuple[Tensor, Tensor]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 from typing import Any
 
@@ -20,8 +19,10 @@ _STILL: dict[str, Any] = {
     "lighting.azimuth_deg": (-60.0, 60.0), "lighting.elevation_deg": (5.0, 55.0), "lighting.sharpness": (3.0, 20.0),
     "lighting.key": (0.3, 0.7), "lighting.fill": (0.3, 0.5), "camera.distance_dm": (5.5, 9.0),
     "camera.electrons": (4000.0, 12000.0), "backdrop.level": (0.08, 0.5), "heart.rate_bpm": (50.0, 105.0),
-    "person.skin_type": (1, 4),
+    "person.skin_type": (1, 4), "camera.width": 480, "camera.height": 360, "camera.focal": 4 / 3,
 }  # fmt: skip
+
+_WIDE: dict[str, Any] = {"camera.width": 640, "camera.height": 480, "camera.focal": 1.0}
 
 SCENARIOS: dict[str, dict[str, Any]] = {
     "still": {},
@@ -31,7 +32,7 @@ SCENARIOS: dict[str, dict[str, Any]] = {
     "compressed": {"camera.crf": (18.0, 28.0)},
     "webcam": {"camera.codec": "mjpeg", "camera.spectrum": "webcam", "camera.sharpening": (0.3, 1.0),
                "camera.hunting": (0.01, 0.04), "camera.jitter_s": (0.002, 0.006), "camera.dropped": (0.0, 0.05),
-               "camera.fps_hz": (15.0, 30.0), "camera.electrons": (1500.0, 4000.0)},
+               "camera.fps_hz": (15.0, 30.0), "camera.electrons": (1500.0, 4000.0)} | _WIDE,
     "dark_skin": {"person.skin_type": (5, 6)},
     "low_light": {"lighting.level": (0.03, 0.12), "camera.exposure_s": (1 / 33, 1 / 31)},
     "warm_light": {"lighting.spectrum": "incandescent", "lighting.level": (0.2, 0.5)},
@@ -40,14 +41,15 @@ SCENARIOS: dict[str, dict[str, Any]] = {
     "talk": {"movement.talk": (0.7, 1.0), "movement.sway_deg": (2.0, 5.0), "movement.sway_dm": (0.08, 0.2),
              "movement.smile": (0.2, 0.8), "breath.speech": True},
     "rotate": {"movement.turn_deg": (10.0, 22.0), "movement.turn_hz": (0.1, 0.35), "movement.nod_deg": (0.0, 12.0)},
-    "glide": {"movement.glide_dm": (0.4, 1.2), "movement.glide_hz": (0.15, 0.6), "movement.sway_deg": (1.0, 3.0)},
+    "glide": {"movement.glide_dm": (0.4, 0.9), "camera.distance_dm": (6.5, 9.0),
+              "movement.glide_hz": (0.15, 0.6), "movement.sway_deg": (1.0, 3.0)} | _WIDE,
     "walk": {"movement.step_dm": (0.12, 0.35), "movement.steps_hz": (1.6, 2.1), "movement.sway_deg": (2.0, 6.0),
              "movement.shake": (0.003, 0.01), "lighting.clouds": (0.05, 0.2), "lighting.shadow": (0.0, 0.25),
              "backdrop.moving": (0.6, 1.0), "heart.rate_bpm": (80.0, 115.0)},
     "exercise": {"movement.step_dm": (0.15, 0.45), "movement.steps_hz": (1.1, 2.6), "movement.sway_deg": (2.0, 5.0),
                  "movement.sway_dm": (0.1, 0.25), "heart.rate_bpm": (100.0, 175.0), "heart.profile": "drift",
-                 "heart.change_bpm": (-10.0, 15.0), "breath.rate_per_min": (20.0, 35.0)},
-    "thermal": {"camera.thermal": True},
+                 "heart.change_bpm": (-10.0, 15.0), "breath.rate_per_min": (20.0, 35.0)} | _WIDE,
+    "thermal": {"camera.thermal": True} | _WIDE,
 }  # fmt: skip
 """What each scenario changes of a still scene; (low, high) is drawn evenly."""
 
@@ -115,13 +117,21 @@ def _drawn(rng: np.random.Generator, value: Any) -> Any:
 
 
 def ladder() -> list[Scene]:
-    """All scenes of the benchmark ladder-1, in order."""
+    """All scenes of the benchmark ladder-1: the first of every scenario, then the second of every scenario, ..."""
     scenes = []
-    for rung, scenario in enumerate(LADDER):
-        for number in range(LADDER_CLIPS):
-            identity = TEST_IDENTITIES + rung * LADDER_CLIPS + number
-            scene = sample(scenario, identity, duration_s=20.0)
-            scenes.append(scene)
-            if number % 4 == 0:
-                scenes.append(dataclasses.replace(scene, pulse=False))
+    for number in range(LADDER_CLIPS):
+        for rung, scenario in enumerate(LADDER):
+            scene = sample(scenario, TEST_IDENTITIES + rung * LADDER_CLIPS + number, duration_s=20.0)
+            scenes += [scene, scene.null_twin()] if number % 4 == 0 else [scene]
     return scenes
+
+
+def split(scene: Scene | int) -> str:
+    """The part of the data that a scene or a person belongs to: "train", "validation" or "test"; no two share people.
+
+    Of the eight recordings that each scenario of ladder-1 has, the first half is for validation.
+    """
+    identity = scene if isinstance(scene, int) else scene.identity
+    if identity < TEST_IDENTITIES:
+        return "train"
+    return "validation" if (identity - TEST_IDENTITIES) % LADDER_CLIPS < LADDER_CLIPS // 2 else "test"

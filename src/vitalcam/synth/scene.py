@@ -15,7 +15,7 @@ from vitalcam.synth.breath import Breath
 from vitalcam.synth.people import Person
 from vitalcam.synth.pulse import Heart
 
-VERSION = 1
+VERSION = 2
 """Raised when the same scene would look different; part of every digest."""
 
 
