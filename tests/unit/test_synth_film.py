@@ -115,3 +115,32 @@ def test_noise_follows_the_light():
     shown = sensor.develop(scene, grey, torch.ones(1, 3), torch.randn_like)
     assert shown.std() > 0.2
     assert sensor.encode(torch.tensor([0.2140]))[0] == pytest.approx(0.5, abs=0.001)  # IEC 61966-2-1
+
+
+def test_noise_from_the_supply_is_as_good_as_new():
+    noise = sensor.Noise(np.random.default_rng(3))
+    like = torch.empty(2, 3, 120, 160)
+    drawn = torch.stack([noise(like) for _ in range(30)]).double()
+    assert drawn.mean() == pytest.approx(0, abs=0.005)
+    assert drawn.std() == pytest.approx(1, abs=0.005)
+    faces = drawn[..., 30:90, 40:120].mean((-1, -2)).flatten(1)  # a mean over N pixels scatters by 1 / sqrt(N)
+    assert faces.std() * (60 * 80) ** 0.5 == pytest.approx(1, abs=0.2)
+    assert torch.corrcoef(drawn.flatten(1))[0, 1:].abs().max() < 0.02
+
+
+def test_the_table_is_the_tone_curve():
+    scene = dataclasses.replace(still(), camera=dataclasses.replace(still().camera, gamma=1.1))
+    light = torch.linspace(-0.1, 1.2, 3000).reshape(1, 20, 50, 3)
+    shown = sensor.develop(scene, light, torch.ones(1, 3), torch.zeros_like)
+    torch.testing.assert_close(shown, 255 * sensor.encode(light, 1.1), atol=0.03, rtol=0)
+
+
+def test_a_still_head_does_not_flicker():
+    scene = still().null_twin()
+    times = np.arange(31) / 30
+    window = Window(np.array([[236.0, 100.0]]), (168.0, 168.0), (72, 72))
+    linear = Film(scene, detail_px=48).render(times, window)[0]
+    gain = torch.tensor(sensor.gains(scene, float(linear[0].mean()), times), dtype=torch.float32)
+    shown = sensor.develop(scene, linear, gain, torch.zeros_like, 5.0)[:, 22:50, 22:50].mean((1, 2, 3))
+    assert shown.std() > 0  # it breathes
+    assert shown.diff().abs().max() < 0.02

@@ -7,7 +7,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from vitalcam.synth.raster import mixed, rasterise  # noqa: E402
-from vitalcam.synth.render import Patch, lay  # noqa: E402
+from vitalcam.synth.render import Patch, _around, lay  # noqa: E402
 
 SQUARE = torch.tensor([[0, 3, 1], [1, 3, 2]])  # counter-clockwise on a screen whose y points down
 
@@ -77,3 +77,21 @@ def test_a_moved_surface_keeps_its_light(shift: float):
     expected = 2 + torch.cos(torch.arange(6, 10) + 0.5 - shift)
     torch.testing.assert_close(inner, expected, atol=0.12, rtol=0)
     assert picture.sum() == pytest.approx(float(wave.sum()) / 4, rel=0.12)
+
+
+def test_light_beyond_the_picture_is_cut_off():
+    one = patch([[-0.3, 1.5], [4.3, 1.5], [90.0, 1.5], [2.0, -70.0]])
+    picture = lay(torch.zeros(1, 4, 4, 1), [(one, torch.full((1, 4, 1), 5.0))], 1)[0, ..., 0]
+    assert picture[1, 0] == pytest.approx(5 * 0.2 * 1.2)
+    assert picture[1, 3] == pytest.approx(5 * 0.2 * 1.2)
+    assert picture[:, 1:3].sum() == picture[0].sum() == 0
+
+
+@pytest.mark.parametrize(("count", "every"), [(21, 5), (12, 5), (10, 2), (3, 5), (4, 1), (1, 1)])
+def test_neighbouring_patches_make_the_whole_picture(count: int, every: int):
+    keys = torch.arange(0, count + every - 1, every).clamp(max=count - 1)
+    total = torch.zeros(count)
+    for key in range(len(keys)):
+        frames, fade = _around(keys, key)
+        total[frames] += fade[:, 0, 0]
+    torch.testing.assert_close(total, torch.ones(count))

@@ -34,6 +34,31 @@ def test_the_ladder_has_every_scenario_and_only_people_kept_for_testing():
     assert len(set(people.values())) == len(people)
 
 
+def test_a_part_of_the_ladder_has_every_scenario_and_splits_share_no_people():
+    ladder = scenarios.ladder()
+    first = ladder[: 2 * len(scenarios.LADDER)]
+    assert [scene.scenario for scene in first if scene.pulse] == list(scenarios.LADDER)
+    assert [scene.null_twin() for scene in first[::2]] == first[1::2]
+    people = {
+        name: {scene.identity for scene in ladder if scenarios.split(scene) == name} for name in ("validation", "test")
+    }
+    assert len(people["validation"]) == len(people["test"]) == len(scenarios.LADDER) * scenarios.LADDER_CLIPS // 2
+    assert not people["validation"] & people["test"]
+    assert scenarios.split(scenarios.TEST_IDENTITIES - 1) == "train"
+
+
+def test_faces_of_the_ladder_stay_in_the_picture():
+    pytest.importorskip("torch")
+    from vitalcam.synth import film
+
+    for scene in scenarios.ladder()[::3]:
+        times_s = np.arange(0, 20, 0.1)
+        box = film.face_px(scene, acting.pose(scene.movement, acting.physiology(scene)[1], times_s))
+        size = np.array([scene.camera.width, scene.camera.height])
+        assert (box[:, :2] > 0.5 * box[:, 2:]).all(), scene.scenario
+        assert (box[:, :2] < size - 0.5 * box[:, 2:]).all(), scene.scenario
+
+
 def test_null_twin_differs_in_the_pulse_alone():
     scene = scenarios.sample("still", 1)
     assert dataclasses.replace(scene.null_twin(), pulse=True) == scene

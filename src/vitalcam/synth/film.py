@@ -14,7 +14,7 @@ from vitalcam.synth import acting, backdrop
 from vitalcam.synth.figure import ACTIONS, Figure, build
 from vitalcam.synth.people import Person
 from vitalcam.synth.render import Lights, Motion, Patch, View, lay, render
-from vitalcam.synth.scene import Scene
+from vitalcam.synth.scene import Camera, Scene
 from vitalcam.types import Floats
 
 _DELAYS = 9  # steps into which the arrival of the pulse is divided
@@ -122,31 +122,15 @@ class Film:
         return patches, self._behind(pose, light, times_s, window)
 
     def face_px(self, times_s: Floats) -> Floats:
-        """Square about the face as a detector sees it: centre and side (T, 3), in pixels of the camera."""
-        camera, pose = self.scene.camera, self.pose(times_s)
-        depth = camera.distance_dm - pose.offset_dm[:, 2] - 0.6
-        scale = camera.focal * camera.width / depth
-        x = (
-            camera.width / 2
-            + scale * (pose.offset_dm[:, 0] + 0.75 * np.sin(pose.yaw))
-            + pose.shake[:, 0] * camera.width
-        )
-        y = (
-            self._horizon_px()
-            - scale * (pose.offset_dm[:, 1] - 0.22 + 0.6 * np.sin(pose.pitch))
-            + pose.shake[:, 1] * camera.width
-        )
-        return np.stack([x, y, 1.43 * scale], -1)  # fmt: skip
-
-    def _horizon_px(self) -> float:
-        return 0.45 * self.scene.camera.height
+        """`face_px` of this scene at times (T,)."""
+        return face_px(self.scene, self.pose(times_s))
 
     def _tensor(self, values: Floats) -> Tensor:
         return torch.as_tensor(np.asarray(values, np.float32), device=self.device)
 
     def _view(self, pose: acting.Pose, window: Window) -> View:
         camera = self.scene.camera
-        middle = np.array([camera.width / 2, self._horizon_px()]) + pose.shake * camera.width
+        middle = np.array([camera.width / 2, _horizon_px(camera)]) + pose.shake * camera.width
         centre = (middle - window.origin_px) * window.scale
         return View(*window.size, camera.focal * camera.width * window.scale, self._tensor(centre))
 
@@ -202,6 +186,21 @@ class Film:
         starts = times_s[:, None] + camera.rolling_s * row
         gain = acting.flicker(self.scene.lighting, starts, camera.exposure_s)
         return self._tensor(gain)[:, :, None, None]  # fmt: skip
+
+
+def face_px(scene: Scene, pose: acting.Pose) -> Floats:
+    """Square about the face as a detector sees it: centre and side (T, 3), in pixels of the camera."""
+    camera = scene.camera
+    scale = camera.focal * camera.width / (camera.distance_dm - pose.offset_dm[:, 2] - 0.6)
+    right = pose.offset_dm[:, 0] + 0.75 * np.sin(pose.yaw)
+    up = pose.offset_dm[:, 1] - 0.22 + 0.6 * np.sin(pose.pitch)
+    x = camera.width / 2 + scale * right + pose.shake[:, 0] * camera.width
+    y = _horizon_px(camera) - scale * up + pose.shake[:, 1] * camera.width
+    return np.stack([x, y, 1.43 * scale], -1)
+
+
+def _horizon_px(camera: Camera) -> float:
+    return 0.45 * camera.height
 
 
 def _every(times_s: Floats) -> int:
