@@ -16,7 +16,7 @@ from vitalcam.face import sample
 from vitalcam.face.sample import Sampler
 from vitalcam.methods import chrom, green, pos
 from vitalcam.settings import HEART_RATE_BPM, MIN_SIGNAL_S, RESP_RATE_PER_MIN, Settings
-from vitalcam.signal import breath, peaks, quality
+from vitalcam.signal import breath, quality
 from vitalcam.signal.resample import uniform
 from vitalcam.types import Bools, Clip, Estimate, Face, FaceTrack, Floats, Frame, ModelSpec, Reason, Signal
 
@@ -241,16 +241,19 @@ class Person:
             reason: Reason = "too_short" if short else "gap"
             return Estimate("resp_rate", None, "breaths/min", t0_s, t_s, 0.0, reason, "fused")
         values, time_s = values[run], time_s[run]
-        sources: dict[str, Floats] = {**breath.from_motion(values[:, [sample.X, sample.Y]], fs_hz=self._fs_hz)}
         start = round(time_s[0] * self._fs_hz)
-        if "resp" in self.waves:
-            sources["network"] = self.waves["resp"].wave(start, start + time_s.size)
-        wave = self.waves["bvp"].wave(start, start + time_s.size)
+        waves = {name: stitcher.wave(start, start + time_s.size) for name, stitcher in self.waves.items()}
         rates = [w for w in self.windows if w.quantity == "heart_rate" and w.value is not None and w.t1_s > t0_s]
-        if rates and np.isfinite(wave).all():
-            beats = peaks.beats(wave, fs_hz=self._fs_hz, heart_rate_hz=heart_rate_hz(rates, time_s))
-            sources |= breath.from_pulse(wave, beats, values[:, sample.SKIN][:, 1], fs_hz=self._fs_hz)
-        found = breath.fuse(sources, fs_hz=self._fs_hz)
+        pulse = bool(rates) and bool(np.isfinite(waves["bvp"]).all())
+        window = breath.Window(
+            fs_hz=self._fs_hz,
+            position=values[:, [sample.X, sample.Y]],
+            skin_rgb=values[:, sample.SKIN],
+            bvp=waves["bvp"] if pulse else None,
+            heart_rate_hz=heart_rate_hz(rates, time_s) if pulse else None,
+            network=waves.get("resp"),
+        )
+        found = breath.fuse(breath.sources(window), fs_hz=self._fs_hz)
         value = None if found.rate_hz is None else 60 * found.rate_hz
         low, high = RESP_RATE_PER_MIN
         if value is not None and not low <= value <= high:

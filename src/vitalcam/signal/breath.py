@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from vitalcam.signal import peaks, spectrum
 from vitalcam.signal.filter import bandpass
-from vitalcam.types import Reason
+from vitalcam.types import Floats, Reason
 
 Array = NDArray[np.float64]
 
@@ -26,6 +26,27 @@ MIN_SHARE = 2.5
 """Log-likelihood ratio from which a source counts as one that agrees."""
 MARGIN = 2.0
 """Lead over the best frequency elsewhere."""
+
+
+@dataclass(frozen=True)
+class Window:
+    """One face over one window, on a uniform clock, without gaps.
+
+    Attributes:
+        fs_hz: rate of all arrays.
+        position: (T, 2) of the head, any unit.
+        skin_rgb: (T, 3) mean of the skin, 0..255.
+        bvp: (T,) pulse wave, or None where it is not known throughout or not to be trusted.
+        heart_rate_hz: (T,), with ``bvp``.
+        network: (T,) breathing wave of a network; None or NaN without one.
+    """
+
+    fs_hz: float
+    position: Floats
+    skin_rgb: Floats
+    bvp: Floats | None = None
+    heart_rate_hz: Floats | None = None
+    network: Floats | None = None
 
 
 @dataclass(frozen=True)
@@ -45,6 +66,17 @@ class Breath:
     reason: Reason | None
     wave: Array
     evidence: Mapping[str, float]
+
+
+def sources(window: Window) -> dict[str, Floats]:
+    """Everything in a window that may show breath: waves (T,) by name, each in the breathing band, any unit."""
+    found: dict[str, Floats] = {**from_motion(window.position, fs_hz=window.fs_hz)}
+    if window.network is not None:
+        found["network"] = window.network
+    if window.bvp is not None:
+        beats = peaks.beats(window.bvp, fs_hz=window.fs_hz, heart_rate_hz=window.heart_rate_hz)
+        found |= from_pulse(window.bvp, beats, window.skin_rgb[:, 1], fs_hz=window.fs_hz)
+    return found
 
 
 def from_pulse(bvp: ArrayLike, beat_times_s: ArrayLike, colour: ArrayLike, *, fs_hz: float) -> dict[str, Array]:
