@@ -1,16 +1,27 @@
 """Tables of the papers as recipes: one TOML file each, with its axes and the numbers that the paper printed.
 
 paper = "…"                          title = "…"          notes = "what a reader must know"
-[matrix]                             axes: model, train, test, seed; cells with train = test are left out
-[models.NAME]                        fields of `vitalcam.training.Training`, and ``measure``: options when measuring
+[matrix]                             axes: model, train, test, seed, split; a cell trains on one set and tests on
+                                     another, and with a split on one set divided; without sets only costs are measured
+[splits.NAME]                        by data set: fields of `vitalcam.recipes.splits.Split`
+[models.NAME]                        fields of `vitalcam.training.Training`; ``measure``: options when measuring;
+                                     ``by_data``: fields for those trained on a set
 [training] and [by_data.SET]         fields for all models, and for all that are trained on a set
 [protocol]                           fields of `vitalcam.evaluate.Protocol`
-[expect]                             "MODEL/TRAIN/TEST" = {mae = [value, standard error], …}
+cost = true                          what each network costs is measured on this machine too
+[paired]                             two models whose seeds are compared: fields of `Paired`
+[curve]                              what is drawn: fields of `Curve`
+[expect]                             KEY = {mae = [value, standard error], …}
+
+A KEY is MODEL for costs, MODEL/TRAIN/TEST for the mean over seeds and splits, and for one of them
+MODEL/TRAIN/TEST/SPLIT, MODEL/TRAIN/TEST#SEED or both; MODEL/TRAIN/* is the mean over the sets tested on, MODEL/*/* over
+all cells of a model.
 """
 
 from __future__ import annotations
 
 import itertools
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,10 +30,17 @@ from typing import Any
 from vitalcam import config
 from vitalcam.errors import ConfigError, UnknownName
 from vitalcam.evaluate import Protocol
+from vitalcam.recipes.splits import Split
 
 _FOLDER = Path(__file__).parent
+_AXES = ("model", "train", "test", "split", "seed")
+_KEY = re.compile(r"[^/#]+/[^/#]+/[^/#]+(/[^/#]+)?(#\d+)?")
 METRICS = ("mae", "rmse", "mape", "pearson", "snr_db", "macc")
-"""Scores that a table may expect, in the order in which they are shown."""
+COSTS = ("parameters", "gmac", "size_mb", "cpu_ms", "gpu_ms", "memory_mb")
+"""Of a network for one clip: trained parameters, 10^9 multiply-adds, megabytes of its float32 tensors, milliseconds;
+the papers' memory is of their own GPU and is never measured here."""
+SCORES = (*METRICS, *(f"resp_{name}" for name in METRICS), *COSTS)
+"""What a table may expect, in the order in which it is shown; ``resp_`` is breathing."""
 
 
 @dataclass(frozen=True)
@@ -30,9 +48,49 @@ class Matrix:
     """Axes of a table."""
 
     model: tuple[str, ...]
-    train: tuple[str, ...]
-    test: tuple[str, ...]
+    train: tuple[str, ...] = ()
+    test: tuple[str, ...] = ()
     seed: tuple[int, ...] = (100,)
+    split: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Paired:
+    """Two models whose scores over the seeds are compared by a paired t-test.
+
+    Attributes:
+        models: the two, or none.
+        p: what the paper printed, by score.
+    """
+
+    models: tuple[str, ...] = ()
+    p: Mapping[str, float] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if len(self.models) not in (0, 2):
+            raise ConfigError(f"paired.models names {len(self.models)} models; give two")
+
+
+@dataclass(frozen=True)
+class Curve:
+    """What is drawn, if anything.
+
+    Attributes:
+        x: a score or cost, of which each model has one point; or "epoch", over which the loss of trainings is drawn.
+        y: a score, or "loss".
+    """
+
+    x: str = ""
+    y: str = ""
+
+    def __post_init__(self) -> None:
+        if (self.x, self.y) in (("", ""), ("epoch", "loss")):
+            return
+        if self.x == "epoch" or self.y == "loss":
+            raise ConfigError(f"curve of {self.y!r} over {self.x!r}: it is loss over epoch, or one score over another")
+        for name in (self.x, self.y):
+            if name not in SCORES:
+                raise UnknownName("score of the curve", name, SCORES)
 
 
 @dataclass(frozen=True)
@@ -48,30 +106,55 @@ class Recipe:
     protocol: Protocol = field(default_factory=Protocol)
     expect: Mapping[str, Any] = field(default_factory=dict)
     notes: str = ""
+    splits: Mapping[str, Any] = field(default_factory=dict)
+    cost: bool = False
+    paired: Paired = field(default_factory=Paired)
+    curve: Curve = field(default_factory=Curve)
 
     def __post_init__(self) -> None:
-        for name in self.matrix.model:
+        for name in (*self.matrix.model, *self.paired.models):
             if name not in self.models:
                 raise UnknownName("model of this recipe", name, self.models)
-        keys = {cell.key for cell in self.cells()}
+        for name in self.matrix.split:
+            if name not in self.splits:
+                raise UnknownName("split of this recipe", name, self.splits)
+            for dataset in self.splits[name]:
+                self.split(name, dataset)
         for key, scores in self.expect.items():
-            if key.count("/") != 2:
-                raise ConfigError(f"expect {key!r} is not of the form MODEL/TRAIN/TEST")
+            if not (_KEY.fullmatch(key) or (self.cost and key in self.models)):
+                raise ConfigError(f"expect {key!r} is not of the form MODEL/TRAIN/TEST[/SPLIT][#SEED]")
             for score in scores:
-                if score not in METRICS:
-                    raise UnknownName(f"score of {key!r}", score, METRICS)
-        if not keys:
+                if score not in SCORES:
+                    raise UnknownName(f"score of {key!r}", score, SCORES)
+        if not self.cells():
             raise ConfigError(f"{self.title}: the matrix has no cell in which train and test differ")
 
     def cells(self) -> list[Cell]:
         """All cells, the test sets of one training together."""
-        axes = itertools.product(self.matrix.model, self.matrix.train, self.matrix.seed, self.matrix.test)
-        return [Cell(model, train, test, seed) for model, train, seed, test in axes if train != test]
+        matrix = self.matrix
+        if self.cost and not matrix.train:
+            return [Cell(model) for model in matrix.model]
+        axes = itertools.product(matrix.model, matrix.train, matrix.split or ("",), matrix.seed, matrix.test)
+        return [
+            Cell(model, train, test, seed, split)
+            for model, train, split, seed, test in axes
+            if (train == test and train in self.splits[split] if split else train != test)
+        ]
+
+    def split(self, name: str, dataset: str) -> Split:
+        """How a set is divided.
+
+        Raises:
+            ConfigError: the file says it wrongly.
+        """
+        return config.build(Split, self.splits[name][dataset], where=f"splits.{name}.{dataset}.")
 
     def training_of(self, cell: Cell) -> dict[str, Any]:
         """Fields of the training that a cell needs."""
-        model = {key: value for key, value in self.models[cell.model].items() if key != "measure"}
-        return {**self.training, **model, **self.by_data.get(cell.train, {}), "seed": cell.seed}
+        model = dict(self.models[cell.model])
+        model.pop("measure", None)
+        own = model.pop("by_data", {}).get(cell.train, {})
+        return {**self.training, **model, **self.by_data.get(cell.train, {}), **own, "seed": cell.seed}
 
     def measuring_options(self, cell: Cell) -> dict[str, Any]:
         """Options of the network that differ when it measures."""
@@ -80,17 +163,27 @@ class Recipe:
 
 @dataclass(frozen=True)
 class Cell:
-    """One training and one test set."""
+    """One training and one test set, or a network whose cost is measured."""
 
     model: str
-    train: str
-    test: str
-    seed: int
+    train: str = ""
+    test: str = ""
+    seed: int = 100
+    split: str = ""
 
     @property
     def key(self) -> str:
-        """What the paper's numbers are found by."""
-        return f"{self.model}/{self.train}/{self.test}"
+        """What the paper's numbers are found by, over all seeds and splits."""
+        return f"{self.model}/{self.train}/{self.test}" if self.train else self.model
+
+    @property
+    def keys(self) -> list[str]:
+        """All keys that this cell counts towards, the widest first."""
+        if not self.train:
+            return [self.key]
+        parts = [f"{self.key}/{self.split}"] if self.split else []
+        wide = [self.model, f"{self.model}/*/*", f"{self.model}/{self.train}/*", self.key, *parts]
+        return [*wide, *(f"{key}#{self.seed}" for key in (self.key, *parts))]
 
 
 def names() -> list[str]:
@@ -126,7 +219,7 @@ def chosen(cells: Sequence[Cell], only: Iterable[str]) -> list[Cell]:
 
     Args:
         cells: of a recipe.
-        only: "AXIS=NAME" or "AXIS=NAME,NAME"; the axes are model, train, test, seed.
+        only: "AXIS=NAME" or "AXIS=NAME,NAME"; the axes are model, train, test, split, seed.
 
     Raises:
         ConfigError: it is not of that form.
@@ -135,8 +228,8 @@ def chosen(cells: Sequence[Cell], only: Iterable[str]) -> list[Cell]:
     kept = list(cells)
     for choice in only:
         axis, _, text = choice.partition("=")
-        if axis not in ("model", "train", "test", "seed") or not text:
-            raise ConfigError(f"only {choice!r} is not of the form model=…, train=…, test=… or seed=…")
+        if axis not in _AXES or not text:
+            raise ConfigError(f"only {choice!r} is not of the form {'=… or '.join(_AXES)}=…")
         there = {str(getattr(cell, axis)) for cell in cells}
         for name in text.split(","):
             if name not in there:
