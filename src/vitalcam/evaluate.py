@@ -10,64 +10,31 @@ import dataclasses
 import json
 import logging
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
-from vitalcam import clips, config, metrics
-from vitalcam.data import Preparation, Prepared, Store, check_rate, file_name, prepare_one
+from vitalcam import clips, config, evaluate_pipe
+from vitalcam.data import Preparation, Prepared, Store, check_rate, prepare_one
 from vitalcam.errors import ConfigError, DatasetError, VitalcamError
 from vitalcam.person import Runner
-from vitalcam.pipeline import Stream
-from vitalcam.report import files
-from vitalcam.scores import Row, scores
+from vitalcam.pipeline import Session
+from vitalcam.protocol import LATE_S, QUANTITIES, Protocol, enough, longest
+from vitalcam.runtime import Model
+from vitalcam.score_store import Kept
+from vitalcam.scores import Row, plain_attributes, scores
 from vitalcam.settings import Settings
-from vitalcam.signal.resample import uniform
-from vitalcam.types import Estimate, Floats, Recording, Scores
+from vitalcam.types import Floats, Recording, Scores
+
+__all__ = ["Evaluation", "Protocol", "evaluate", "on_clock", "predict", "read"]
 
 log = logging.getLogger(__name__)
 
-QUANTITIES = {"bvp": "heart_rate", "resp": "resp_rate"}
-"""The rate that is read off each kind of wave."""
-
 _CLASSICAL_S = 10.0
 _MIN_PIECE_S = 2.0
-_MIN_KNOWN = 0.5
-_MIN_SAMPLES = 32
-
-
-@dataclass(frozen=True)
-class Protocol:
-    """How waves are made and rates are read off them.
-
-    Attributes:
-        profile: whose evaluation code; a name of `vitalcam.metrics.PROFILES`.
-        method: rate by the spectrum ("fft") or by the beats ("peak").
-        window_s: windows of this length, one after the other; 0 for the whole recording.
-        short_windows: keep the last window though it is shorter, as the published codes do.
-        overlap: of the clips of a network, as a share of their length; at 0 clips follow each other and frames after
-            the last whole one are left out, as in the published codes.
-
-    Raises:
-        UnknownName: there is no such profile.
-        ConfigError: a value is out of its range.
-    """
-
-    profile: str = "vitalcam"
-    method: Literal["fft", "peak"] = "fft"
-    window_s: float = 0.0
-    short_windows: bool = False
-    overlap: float = 0.5
-
-    def __post_init__(self) -> None:
-        metrics.profile_named(self.profile)
-        if not (self.window_s == 0 or 4.5 <= self.window_s <= 600):
-            raise ConfigError(f"window_s is {self.window_s:g}; it must be 4.5 to 600 seconds, or 0 for the whole")
-        if not 0 <= self.overlap < 1:
-            raise ConfigError(f"overlap is {self.overlap:g}; it must be 0 or more and less than 1")
 
 
 @dataclass(frozen=True)
@@ -109,6 +76,7 @@ def evaluate(
     protocol: Protocol | None = None,
     *,
     folder: Path | None = None,
+    door: Mapping[str, str] | None = None,
 ) -> Evaluation:
     """Evaluate a method, a network, or with `Settings` the whole pipe, which may refuse to answer.
 
@@ -116,33 +84,53 @@ def evaluate(
         recordings: of a data set or of the generator, or prepared ones; the pipe needs the recordings themselves.
         what: is evaluated.
         protocol: how.
-        folder: keeps the rows of each recording; those that are there are not computed again.
+        folder: keeps the rows of each recording; those that are there are not computed again. Several processes may
+            work on different recordings at a time.
+        door: how to find a runner again, for the folder: "method", "model" or "weights" and its name or path.
 
     Raises:
         ConfigError: the folder holds another evaluation.
+        UnknownName: the pipe is to use what there is not.
+        DatasetError: two recordings have the same name.
     """
     protocol = protocol or Protocol()
-    name = f"pipe {config.digest(what)}" if isinstance(what, Settings) else what.spec.name
-    if folder:
-        _claim(folder, what, protocol)
+    if isinstance(what, Settings):
+        what = Session(what).settings  # with the name of what measures; refuses what there is not
+        door = {"model": what.model} if what.model else {"method": what.method}
+    kept = folder and Kept(folder)
+    if kept:
+        kept.claim({"what": _about(what)}, protocol, door)
     rows: list[Row] = []
     failed: dict[str, str] = {}
-    scored = 0
+    names: set[str] = set()
     if isinstance(recordings, Store):
         failed |= {_id(card["dataset"], card["id"]): card["reason"] for card in recordings.refused}
     for recording in recordings:
-        done = _kept(folder, recording)
-        try:
-            found = done if done is not None else _rows(recording, what, protocol)
-        except VitalcamError as error:
-            failed[_id(recording.dataset, recording.id)] = str(error)
-            log.warning("not scored: %s", error)
-            continue
-        if folder and done is None:
-            _keep(folder, recording, found)
+        id = _id(recording.dataset, recording.id)
+        if id in names:
+            raise DatasetError(f"two recordings are called {id}; ids must differ")
+        names.add(id)
+        found = kept.rows(recording) if kept else None
+        if found is None:
+            try:
+                found = _rows(recording, what, protocol)
+            except VitalcamError as error:
+                failed[id] = str(error)
+                log.warning("not scored: %s", error)
+                continue
+            if kept:
+                kept.add(recording, found)
         rows += found
-        scored += 1
-    return Evaluation(name, protocol, tuple(rows), scored, scored + len(failed), failed)
+    name = f"pipe with {what.model or what.method}" if isinstance(what, Settings) else what.spec.name
+    return Evaluation(name, protocol, tuple(rows), len(names - failed.keys()), len(names | failed.keys()), failed)
+
+
+def _about(what: Runner | Settings) -> dict[str, Any]:
+    """What is evaluated as plain values, down to the weights."""
+    if not isinstance(what, Settings):
+        return config.to_dict(what.spec)
+    sha256 = Model.load(what.model, backend=what.backend).spec.sha256 if what.model else ""
+    return {**config.to_dict(what), "sha256": sha256}
 
 
 def _id(dataset: str, id: str) -> str:
@@ -153,11 +141,25 @@ def _rows(recording: Recording | Prepared, what: Runner | Settings, protocol: Pr
     if isinstance(what, Settings):
         if isinstance(recording, Prepared):
             raise ConfigError(f"{recording.id}: the pipe measures videos; give recordings that are not prepared")
-        return list(_pipe_rows(recording, what, protocol))
-    if isinstance(recording, Recording):
-        size_px = 36 if what.spec.size_px == 1 else what.spec.size_px  # a skin mean needs no fine pictures
-        recording = prepare_one(recording, Preparation(size_px, what.spec.fs_hz))
-    return list(_wave_rows(recording, what, protocol))
+        found = list(evaluate_pipe.rows(recording, what, protocol))
+    else:
+        found = list(_wave_rows(on_clock(recording, what), what, protocol))
+    if not found:
+        length = f"window of {protocol.window_s:g} s with " if protocol.window_s else ""
+        raise DatasetError(f"{recording.id}: has no {length}ground truth of what was evaluated")
+    return found
+
+
+def on_clock(recording: Recording | Prepared, runner: Runner) -> Prepared:
+    """A recording prepared as the runner wants it, if it is not prepared yet.
+
+    Raises:
+        DatasetError: there is no RGB video, or no face in it.
+    """
+    if isinstance(recording, Prepared):
+        return recording
+    size_px = 36 if runner.spec.size_px == 1 else runner.spec.size_px  # a skin mean needs no fine pictures
+    return prepare_one(recording, Preparation(size_px, runner.spec.fs_hz))
 
 
 def predict(recording: Prepared, runner: Runner, *, overlap: float = 0.5) -> dict[str, Floats]:
@@ -196,123 +198,60 @@ def _pieces(run: slice, runner: Runner, fs_hz: float, overlap: float) -> Iterato
 
 
 def _wave_rows(recording: Prepared, runner: Runner, protocol: Protocol) -> Iterator[Row]:
+    """Rows of the windows of a recording, which are counted from its first frame, not from the first face."""
+    fs_hz, before = recording.fs_hz, (recording.start, 0)
     differenced = bool(getattr(runner, "differenced", False))
     for kind, wave in predict(recording, runner, overlap=protocol.overlap).items():
-        if kind in QUANTITIES and kind in recording.waves:
-            for window in _windows(wave.size, recording.fs_hz, protocol):
-                yield _wave_row(recording, kind, wave, window, protocol, differenced)
+        if kind not in QUANTITIES or kind not in recording.waves:
+            continue
+        truth = np.pad(np.asarray(recording.waves[kind], float), before, constant_values=np.nan)
+        wave = np.pad(wave, before, constant_values=np.nan)
+        for window in _windows(wave.size, fs_hz, protocol):
+            if window.stop > recording.start:
+                row = Row(
+                    recording.dataset, recording.subject, recording.id, QUANTITIES[kind], window.start / fs_hz,
+                    window.stop / fs_hz, math.nan, math.nan, attributes=plain_attributes(recording.attributes),
+                )  # fmt: skip
+                yield _judged(row, kind, wave[window], truth[window], fs_hz, protocol, differenced)
 
 
 def _windows(n: int, fs_hz: float, protocol: Protocol) -> list[slice]:
+    """Windows of n samples; the last may reach a little beyond them, or be short where the protocol allows it."""
     length = round(protocol.window_s * fs_hz) or n
-    windows = [slice(start, min(start + length, n)) for start in range(0, n, length)]
-    return [w for w in windows if w.stop - w.start == length or protocol.short_windows]
+    step = round(protocol.step_s * fs_hz) or length
+    room = n if protocol.short_windows else n - length + round(LATE_S * fs_hz) + 1
+    starts = range(0, max(room, 0), step)
+    return [slice(start, min(start + length, n) if protocol.short_windows else start + length) for start in starts]
 
 
-def _wave_row(
-    recording: Prepared, kind: str, wave: Floats, window: slice, protocol: Protocol, differenced: bool
+def _judged(
+    row: Row, kind: str, wave: Floats, truth: Floats, fs_hz: float, protocol: Protocol, differenced: bool
 ) -> Row:
-    """Rates of the longest stretch of a window in which both waves are known."""
-    truth = np.asarray(recording.waves[kind], float)
-    t0_s, t1_s = ((recording.start + i) / recording.fs_hz for i in (window.start, window.stop))
-    row = Row(
-        recording.dataset, recording.subject, recording.id, QUANTITIES[kind], t0_s, t1_s, math.nan, math.nan,
-        attributes=recording.attributes,
-    )  # fmt: skip
-    known = np.isfinite(truth[window])
-    enough = max(_MIN_KNOWN * (window.stop - window.start), _MIN_SAMPLES)
-    if known.sum() < enough:
+    """A row with the rates of the longest stretch in which the waves (T,) of its window are known."""
+    known = np.isfinite(truth)
+    if not enough(known):
         return dataclasses.replace(row, reason="no_truth")
-    both = max(clips.runs(known & np.isfinite(wave[window])), key=lambda r: r.stop - r.start, default=slice(0, 0))
-    if both.stop - both.start < enough:
-        return dataclasses.replace(
-            row, truth=_rate(truth[window][known], kind, recording.fs_hz, protocol), reason="gap"
-        )
-    use = slice(window.start + both.start, window.start + both.stop)
-    rate = _rate(truth[use], kind, recording.fs_hz, protocol)
-    how: Any = {"fs_hz": recording.fs_hz, "profile": protocol.profile, "kind": kind}
-    found = metrics.prepare(wave[use], differenced=differenced, **how)
-    return dataclasses.replace(
-        row,
-        truth=rate,
-        estimate=metrics.rate(found, method=protocol.method, **how),
-        snr_db=metrics.snr_db(found, rate, **how) if math.isfinite(rate) else math.nan,
-        macc=metrics.macc(found, metrics.prepare(truth[use], **how)),
-    )
+    null = bool(np.ptp(truth[known]) == 0)
+    both = longest(known & np.isfinite(wave))
+    if both is None:
+        rate = protocol.true_rate(truth[known], kind, fs_hz)
+        return dataclasses.replace(row, truth=rate, reason="gap", null=null)
+    found = protocol.prepared(wave[both], kind, fs_hz, differenced=differenced)
+    snr_db, macc = protocol.likeness(found, truth[both], kind, fs_hz)
+    rate, estimate = protocol.true_rate(truth[both], kind, fs_hz), protocol.rate(found, kind, fs_hz)
+    return dataclasses.replace(row, truth=rate, estimate=estimate, snr_db=snr_db, macc=macc, null=null)
 
 
-def _rate(truth: Floats, kind: str, fs_hz: float, protocol: Protocol) -> float:
-    """True rate; NaN for a wave that does not move: somebody without a pulse."""
-    if np.ptp(truth) == 0:
-        return math.nan
-    how: Any = {"fs_hz": fs_hz, "profile": protocol.profile, "kind": kind}
-    return metrics.rate(metrics.prepare(truth, **how), method=protocol.method, **how)
+def read(folder: Path) -> Evaluation:
+    """An evaluation that ``vitalcam evaluate --out`` wrote.
 
-
-def _pipe_rows(recording: Recording, settings: Settings, protocol: Protocol) -> Iterator[Row]:
-    """What `vitalcam.measure` says about the whole, or about each window, also those that it has nothing to say of."""
-    step_s = protocol.window_s
-    if step_s:
-        settings = dataclasses.replace(settings, window_s=step_s, step_s=step_s)
-    result = Stream(recording.videos["rgb"], settings).result
-    if "duration_s" not in result.video:
-        raise DatasetError(f"{recording.id}: the video has no frames")
-    end_s = float(result.video["duration_s"])
-    if not step_s:
-        for whole in (result.heart_rate, result.resp_rate):
-            yield from _pipe_row(recording, dataclasses.replace(whole, t0_s=0.0, t1_s=end_s), protocol)
-        return
-    given = {round(estimate.t1_s / step_s): estimate for estimate in result.estimates}
-    silence = Estimate("heart_rate", None, "beats/min", 0.0, 0.0, 0.0, "no_face")
-    for k in range(1, int(end_s / step_s + 1e-6) + 1):
-        window = dataclasses.replace(given.get(k, silence), t0_s=(k - 1) * step_s, t1_s=k * step_s)
-        yield from _pipe_row(recording, window, protocol)
-
-
-def _pipe_row(recording: Recording, estimate: Estimate, protocol: Protocol) -> Iterator[Row]:
-    kind = next(kind for kind, quantity in QUANTITIES.items() if quantity == estimate.quantity)
-    if kind not in recording.signals:
-        return
-    signal, fs_hz = recording.signals[kind], 30.0
-    wave, _, known = uniform(signal.values, signal.time_s, fs_hz=fs_hz, t0_s=estimate.t0_s, t1_s=estimate.t1_s)
-    enough = known.sum() >= max(_MIN_KNOWN * known.size, _MIN_SAMPLES)
-    yield Row(
-        recording.dataset, recording.subject, recording.id, estimate.quantity, estimate.t0_s, estimate.t1_s,
-        truth=_rate(wave[known], kind, fs_hz, protocol) if enough else math.nan,
-        estimate=math.nan if estimate.value is None else estimate.value,
-        confidence=estimate.confidence, reason=estimate.reason or "", attributes=recording.attributes,
-    )  # fmt: skip
-
-
-def _claim(folder: Path, what: Runner | Settings, protocol: Protocol) -> None:
-    """Make the folder this evaluation's, or refuse if it is another's."""
-    about = {
-        "protocol": config.to_dict(protocol),
-        "what": config.to_dict(what if isinstance(what, Settings) else what.spec),
-    }
-    path = folder / "evaluation.json"
+    Raises:
+        DatasetError: there is none.
+    """
+    kept, path = Kept(folder / "rows"), folder / "scores.json"
+    protocol = config.build(Protocol, kept.about()["protocol"])
     if not path.exists():
-        files.write_text(path, json.dumps(about, indent=1) + "\n")
-    elif json.loads(path.read_text(encoding="utf-8")) != about:
-        raise ConfigError(f"{folder}: holds another evaluation (see evaluation.json); give another folder")
-
-
-def _kept(folder: Path | None, recording: Recording | Prepared) -> list[Row] | None:
-    path = folder and folder / f"{file_name(recording.dataset, recording.id)}.rows.json"
-    return read_rows(path) if path and path.exists() else None
-
-
-def _keep(folder: Path, recording: Recording | Prepared, rows: Sequence[Row]) -> None:
-    plain = [
-        {k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in dataclasses.asdict(row).items()}
-        for row in rows
-    ]
-    text = "[\n" + ",\n".join(json.dumps(row, default=str) for row in plain) + "\n]\n"
-    files.write_text(folder / f"{file_name(recording.dataset, recording.id)}.rows.json", text)
-
-
-def read_rows(path: Path) -> list[Row]:
-    """Rows of one recording from their file."""
-    rows: list[dict[str, Any]] = json.loads(path.read_text(encoding="utf-8"))
-    known: list[dict[str, Any]] = [{k: math.nan if v is None else v for k, v in row.items()} for row in rows]
-    return [Row(**row) for row in known]
+        raise DatasetError(f"{path}: is not there, so the evaluation was not finished; call vitalcam evaluate again")
+    said = json.loads(path.read_text(encoding="utf-8"))
+    rows = tuple(row for rows in kept.all_rows() for row in rows)
+    return Evaluation(said["name"], protocol, rows, said["scored"], said["expected"], said["failed"])

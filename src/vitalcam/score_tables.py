@@ -13,17 +13,17 @@ from typing import Any
 
 import numpy as np
 
-from vitalcam import config, scores
+from vitalcam import config, factors, scores, trust
+from vitalcam.errors import UsageError
 from vitalcam.evaluate import Evaluation
 from vitalcam.report import files
-from vitalcam.types import Scores
 
 _TOOLBOX = {"mae": "MAE", "rmse": "RMSE", "mape": "MAPE", "pearson": "Pearson", "snr_db": "SNR"}
 _TITLES = {
     "mae": "MAE", "rmse": "RMSE", "mape": "MAPE %", "pearson": "r", "ccc": "CCC", "bias": "bias",
     "max_error": "max", "snr_db": "SNR dB", "macc": "MACC",
 }  # fmt: skip
-_UNITS = {"heart_rate": "beats/min", "resp_rate": "breaths/min"}
+UNITS = {"heart_rate": "beats/min", "resp_rate": "breaths/min"}
 _COVERAGES = np.arange(0.1, 1.01, 0.1)
 
 
@@ -44,12 +44,39 @@ def toolbox(evaluation: Evaluation, quantity: str = "heart_rate") -> list[str]:
     return [*lines, f"MACC: {found['macc'][0]} +/- {found['macc'][1]}"]
 
 
+def answered(evaluation: Evaluation, quantity: str = "heart_rate") -> list[str]:
+    """What became of the windows, in words; nothing where every one is answered and no confidence is known."""
+    rows = evaluation.of(quantity)
+    found = trust.answers(rows)
+    if not any(math.isfinite(row.confidence) or row.null or row.reason for row in rows):
+        return []
+    within = f"within {trust.TOLERANCES[quantity]:g} {UNITS[quantity]}"
+    lines = []
+    if found["windows"]:
+        lines.append(
+            f"answered {_percent(found['answered'])} of {found['windows']:.0f} windows: {_percent(found['right'])} "
+            f"right ({within}), {_percent(found['wrong'])} wrong"
+        )
+    if math.isfinite(found["at_risk"]):
+        lines.append(
+            f"with the threshold at which {_percent(trust.RISK)} of the answers are wrong it would answer "
+            f"{_percent(found['at_risk'])}; calibration error {trust.calibration_error(rows):.3f}"
+        )
+    if found["null_windows"]:
+        lines.append(f"no number in {_percent(found['silent'])} of {found['null_windows']:.0f} windows without a pulse")
+    return lines
+
+
+def _percent(share: float | None) -> str:
+    return "–" if share is None or math.isnan(share) else f"{100 * share:.3g} %"
+
+
 def document(evaluation: Evaluation, by: Sequence[str] = ()) -> dict[str, Any]:
     """Everything about an evaluation as plain values that JSON can hold; unknown is None.
 
     Args:
         evaluation: its rows.
-        by: attributes whose values get scores of their own.
+        by: attributes whose values get scores of their own, see `vitalcam.factors.groups`.
     """
     plain: dict[str, Any] = _plain(
         {
@@ -65,39 +92,46 @@ def document(evaluation: Evaluation, by: Sequence[str] = ()) -> dict[str, Any]:
 
 
 def _quantity(evaluation: Evaluation, quantity: str, by: Sequence[str]) -> dict[str, Any]:
-    rows = evaluation.of(quantity)
+    rows, profile = evaluation.of(quantity), evaluation.protocol.profile
     found = {
-        "unit": _UNITS[quantity],
-        "windows": len(rows),
-        "subjects": len({row.person for row in rows}),
-        **_scores(evaluation.scores(quantity), scores.intervals(rows)),
+        "unit": UNITS[quantity],
+        **_scores(rows, profile),
         "limits_of_agreement": scores.limits_of_agreement(rows),
         "risk_coverage": _curve(rows),
-        "reliability": scores.reliability(rows),
-        "calibration_error": scores.calibration_error(rows),
+        "reliability": trust.reliability(rows),
+        "calibration_error": trust.calibration_error(rows),
     }
     if by:
-        groups = scores.by(rows, by, profile=evaluation.protocol.profile)
-        found["by"] = [{**dict(zip(by, key, strict=True)), **_scores(group)} for key, group in groups.items()]
+        groups = factors.groups(rows, by)
+        found["by"] = [
+            {**dict(zip(by, key, strict=True)), **_scores(group, profile, ["mae"])} for key, group in groups.items()
+        ]
     return found
 
 
-def _scores(found: Scores, intervals: Mapping[str, tuple[float, float]] | None = None) -> dict[str, Any]:
-    """Scores with their intervals, where there are any."""
+def _scores(rows: Sequence[scores.Row], profile: str, intervals_of: Sequence[str] = scores.INTERVALS) -> dict[str, Any]:
+    """Scores with their intervals, and what became of the windows."""
+    found, intervals = scores.scores(rows, profile=profile), scores.intervals(rows, intervals_of)
     metrics = {
-        name: {"value": value, "standard_error": error, "n": n, "interval": (intervals or {}).get(name)}
+        name: {"value": value, "standard_error": error, "n": n, "interval": intervals.get(name)}
         for name, (value, error, n) in found.metrics.items()
     }
-    return {"coverage": found.coverage, "metrics": metrics}
+    subjects = len({row.person for row in rows})
+    return {"windows": len(rows), "subjects": subjects, "coverage": found.coverage, "answers": trust.answers(rows),
+            "metrics": metrics}  # fmt: skip
 
 
 def _curve(rows: Sequence[scores.Row]) -> list[dict[str, float]]:
     """Ten points of the risk-coverage curve; none where no estimate has a confidence."""
     if not any(math.isfinite(row.confidence) for row in rows):
         return []
-    coverage, risk = scores.risk_coverage(rows)
+    coverage, mae, wrong = trust.risk_coverage(rows)
     at = np.searchsorted(coverage, _COVERAGES - 1e-9)
-    return [{"coverage": float(coverage[i]), "mae": float(risk[i])} for i in at if i < coverage.size]
+    return [
+        {"coverage": float(coverage[i]), "mae": float(mae[i]), "wrong": float(wrong[i])}
+        for i in at
+        if i < coverage.size
+    ]
 
 
 def _plain(value: Any) -> Any:
@@ -118,17 +152,16 @@ def markdown(evaluation: Evaluation, by: Sequence[str] = ()) -> str:
             "",
             f"## {quantity} ({found['unit']}), {found['windows']} windows of {found['subjects']} subjects",
             "",
-        ]
-        lines += [f"Coverage {_number(found['coverage'])}.", ""]
-        lines += [
+            *(f"- {line}" for line in answered(evaluation, quantity) or [f"coverage {_percent(found['coverage'])}"]),
+            "",
             "| score | value | standard error | 95 % interval (subjects) | n |",
             "| --- | --- | --- | --- | --- |",
         ]
         for name, score in found["metrics"].items():
-            low, high = score["interval"] or (None, None)
-            interval = f"{_number(low)} to {_number(high)}" if low is not None else "–"
-            numbers = f"{_number(score['value'])} | {_number(score['standard_error'])} | {interval}"
+            numbers = f"{_number(score['value'])} | {_number(score['standard_error'])} | {_interval(score) or '–'}"
             lines.append(f"| {_TITLES[name]} | {numbers} | {score['n']} |")
+        limits = found["limits_of_agreement"]
+        lines += ["", f"95 % limits of agreement {_number(limits['low'])} to {_number(limits['high'])}."]
         lines += _groups(found.get("by", []), by)
     return "\n".join(lines) + "\n"
 
@@ -136,19 +169,77 @@ def markdown(evaluation: Evaluation, by: Sequence[str] = ()) -> str:
 def _groups(groups: Sequence[Mapping[str, Any]], by: Sequence[str]) -> list[str]:
     if not groups:
         return []
-    names = ("mae", "rmse", "pearson", "snr_db")
-    columns = [*by, *(_TITLES[name] for name in names), "coverage", "n"]
+    names, shares = ("rmse", "pearson", "snr_db", "macc"), ("answered", "right", "wrong", "at_risk")
+    titles = ("answered", "right", "wrong", f"answered at {_percent(trust.RISK)} wrong")
+    columns = [*by, "MAE", *(_TITLES[name] for name in names), *titles, "windows", "subjects"]
     lines = ["", f"| {' | '.join(columns)} |", f"|{' --- |' * len(columns)}"]
     for group in groups:
-        cells = [str(group[name]) for name in by]
+        mae = group["metrics"]["mae"]
+        cells = [*(str(group[name]) for name in by), " ".join(filter(None, [_number(mae["value"]), _interval(mae)]))]
         cells += [_number(group["metrics"][name]["value"]) for name in names]
-        cells += [_number(group["coverage"]), str(group["metrics"]["mae"]["n"])]
-        lines.append(f"| {' | '.join(cells)} |")
+        cells += [_percent(group["answers"][name]) for name in shares]
+        lines.append(f"| {' | '.join(cells)} | {group['answers']['windows']} | {group['subjects']} |")
     return lines
+
+
+def _interval(score: Mapping[str, Any]) -> str:
+    low, high = score["interval"] or (None, None)
+    return f"({_number(low)} to {_number(high)})" if low is not None else ""
 
 
 def _number(value: float | None) -> str:
     return "–" if value is None else f"{value:.3g}" if abs(value) < 1 else f"{value:.2f}"
+
+
+def comparison(first: Sequence[Evaluation], second: Sequence[Evaluation]) -> list[dict[str, Any]]:
+    """Two models on the windows that both answered; see `vitalcam.scores.paired`.
+
+    Args:
+        first, second: one evaluation for each seed.
+
+    Returns:
+        for each quantity that both have: "quantity", the two names, the share of windows that each answered, and what
+        `paired` returns; unknown is None.
+
+    Raises:
+        UsageError: they were not evaluated in the same way, or have no window in common.
+    """
+    everything = [*first, *second]
+    for one in everything[1:]:
+        if one.protocol != everything[0].protocol:
+            raise UsageError(
+                f"{one.name}: was evaluated by another protocol than {everything[0].name}; evaluate it again"
+            )
+    shared = [name for name in everything[0].quantities if all(name in one.quantities for one in everything)]
+    if not shared:
+        raise UsageError("the evaluations have no quantity in common; evaluate what gives the same rate")
+    lines = []
+    for quantity in shared:
+        line: dict[str, Any] = {"quantity": quantity, "unit": UNITS[quantity]}
+        for side, ones in (("first", first), ("second", second)):
+            coverage = [trust.answers(one.of(quantity))["answered"] for one in ones]
+            line[f"{side}_name"] = ", ".join(dict.fromkeys(one.name for one in ones))
+            line[f"{side}_seeds"], line[f"{side}_answered"] = len(ones), float(np.mean(coverage))
+        found = scores.paired([one.of(quantity) for one in first], [one.of(quantity) for one in second])
+        lines.append(_plain({**line, **found}))
+    return lines
+
+
+def compared(line: Mapping[str, Any]) -> list[str]:
+    """A comparison in words."""
+    sides = [
+        f"{line[f'{side}_name']} ({line[f'{side}_seeds']} seeds): MAE {_number(line[side])} {line['unit']}, "
+        f"answered {_percent(line[f'{side}_answered'])}"
+        for side in ("first", "second")
+    ]
+    interval = f"{_number(line['low'])} to {_number(line['high'])}"
+    return [
+        f"{line['quantity']}, {line['n']} windows of {line['subjects']} subjects that both answered",
+        *sides,
+        f"first minus second {_number(line['difference'])}, 95 % {interval} (drawing subjects)",
+        f"p over subjects: t {_number(line['t_subjects'])}, Wilcoxon {_number(line['wilcoxon_subjects'])}",
+        f"p over windows, as if they were independent: t {_number(line['t'])}, Wilcoxon {_number(line['wilcoxon'])}",
+    ]
 
 
 def rows_csv(evaluation: Evaluation) -> str:

@@ -1,4 +1,4 @@
-"""What the windows of an evaluation say: scores with their intervals, by person and scene, by confidence, in pairs.
+"""What the windows of an evaluation say: scores with their intervals, agreement, comparison in pairs.
 
 Windows of one person are not independent. Intervals and tests therefore draw or average whole subjects; the standard
 errors beside the scores are those of the profile, which do not.
@@ -20,9 +20,6 @@ from vitalcam.errors import UsageError
 from vitalcam.metrics import Array
 from vitalcam.types import Scores
 
-TOLERANCE_PER_MIN = 5.0
-"""An estimate counts as right within this error; it is what a confidence speaks of."""
-
 
 @dataclass(frozen=True)
 class Row:
@@ -38,6 +35,8 @@ class Row:
         macc: largest correlation of the predicted and the true wave.
         confidence: 0..1, NaN where the estimate came without.
         attributes: of person and scene.
+        candidate: the rate that would be given if any confidence were enough, NaN where there is none.
+        null: the true wave is known, and it is that of somebody without a pulse: any number is wrong.
     """
 
     dataset: str
@@ -53,11 +52,27 @@ class Row:
     confidence: float = math.nan
     reason: str = ""
     attributes: Mapping[str, Any] = field(default_factory=dict)
+    candidate: float = math.nan
+    null: bool = False
+
+    @property
+    def rate(self) -> float:
+        """The rate that the confidence speaks of, whether it was given or not."""
+        return self.candidate if math.isnan(self.estimate) else self.estimate
 
     @property
     def person(self) -> str:
         """The subject, told from those of other data sets."""
         return f"{self.dataset}/{self.subject}"
+
+
+def plain_attributes(attributes: Mapping[str, Any]) -> dict[str, Any]:
+    """The attributes of a recording that are one value each, finite and fit for a table."""
+    return {
+        key: value
+        for key, value in attributes.items()
+        if isinstance(value, str | int) or (isinstance(value, float) and math.isfinite(value))
+    }
 
 
 def scores(rows: Sequence[Row], *, profile: str = "vitalcam") -> Scores:
@@ -98,9 +113,20 @@ _STATISTICS: Mapping[str, Callable[[Array, Array], float]] = {
     "ccc": lambda e, t: metrics.agreement(e, t)["ccc"][0],
 }
 
+INTERVALS = (*_STATISTICS, "snr_db", "macc")
+"""Scores that have intervals."""
 
-def intervals(rows: Sequence[Row], *, level: float = 0.95, draws: int = 1000) -> dict[str, tuple[float, float]]:
-    """Bootstrap intervals that draw whole subjects: "mae", "rmse", "mape", "bias", "pearson", "ccc".
+
+def intervals(
+    rows: Sequence[Row], names: Sequence[str] = INTERVALS, *, level: float = 0.95, draws: int = 1000
+) -> dict[str, tuple[float, float]]:
+    """Bootstrap intervals of scores that draw whole subjects.
+
+    Args:
+        rows: windows of one quantity.
+        names: which of `INTERVALS`.
+        level: coverage.
+        draws: number of resamplings.
 
     Returns:
         lower and upper bound of each; NaN with fewer than two subjects, or where the score itself is unknown.
@@ -117,72 +143,19 @@ def intervals(rows: Sequence[Row], *, level: float = 0.95, draws: int = 1000) ->
             return math.nan, math.nan
         return metrics.cluster_interval(of, people, level=level, draws=draws)
 
-    return {name: interval(statistic) for name, statistic in _STATISTICS.items()}
+    found = {name: interval(_STATISTICS[name]) for name in names if name in _STATISTICS}
+    for name in set(names) - found.keys():
+        known = [row for row in rows if math.isfinite(getattr(row, name))]
+        values = np.array([getattr(row, name) for row in known], dtype=float)
+        found[name] = _mean_interval(values, [row.person for row in known], level=level, draws=draws)
+    return found
 
 
-def by(rows: Sequence[Row], attributes: Sequence[str], *, profile: str = "vitalcam") -> dict[tuple[str, ...], Scores]:
-    """Scores of the windows that share their attributes, sorted by them.
+def _mean_interval(values: Array, people: Sequence[str], *, level: float, draws: int) -> tuple[float, float]:
+    def mean(drawn: NDArray[np.intp]) -> float:
+        return float(values[drawn].mean())
 
-    Args:
-        rows: windows of one quantity.
-        attributes: names, such as "skin_color", "motion"; "dataset" and "subject" are always there.
-        profile: decides the standard errors.
-
-    Raises:
-        UsageError: no recording has such an attribute; the message lists those there are.
-    """
-    known = {"dataset", "subject"}.union(*(row.attributes for row in rows))
-    for name in attributes:
-        if name not in known:
-            raise UsageError(f"no recording has the attribute {name!r} (there are: {', '.join(sorted(known))})")
-    groups: dict[tuple[str, ...], list[Row]] = {}
-    for row in rows:
-        all_of_it = {"dataset": row.dataset, "subject": row.subject, **row.attributes}
-        groups.setdefault(tuple(str(all_of_it.get(name, "unknown")) for name in attributes), []).append(row)
-    return {key: scores(group, profile=profile) for key, group in sorted(groups.items())}
-
-
-def risk_coverage(rows: Sequence[Row]) -> tuple[Array, Array]:
-    """Mean error of the windows that would be answered if only the surest were.
-
-    Returns:
-        coverage (N,) rising to the share of windows that have an estimate, and the mean absolute error (N,) of those
-        answered at it, per minute. Windows without a confidence count as the least sure.
-    """
-    kept = _answered(rows)
-    known = sum(math.isfinite(row.truth) for row in rows)
-    trust = np.array([np.nan_to_num(row.confidence, nan=-1.0) for row in kept])
-    estimate, truth = _pairs(kept)
-    error = np.abs(estimate - truth)[np.argsort(-trust, kind="stable")]
-    count = np.arange(1, error.size + 1)
-    return count / max(known, 1), np.cumsum(error) / count
-
-
-def reliability(rows: Sequence[Row], *, bins: int = 10) -> list[dict[str, float]]:
-    """How often the estimates of each confidence are right, that is within `TOLERANCE_PER_MIN`.
-
-    Returns:
-        for each bin of confidence that has windows: "low", "high", "confidence" (mean), "right" (share), "n".
-    """
-    kept = [row for row in _answered(rows) if math.isfinite(row.confidence)]
-    trust = np.array([row.confidence for row in kept])
-    estimate, truth = _pairs(kept)
-    right = np.abs(estimate - truth) <= TOLERANCE_PER_MIN
-    place = np.minimum((trust * bins).astype(int), bins - 1)
-    return [
-        {
-            "low": k / bins, "high": (k + 1) / bins, "confidence": float(trust[place == k].mean()),
-            "right": float(right[place == k].mean()), "n": int((place == k).sum()),
-        }
-        for k in np.unique(place)
-    ]  # fmt: skip
-
-
-def calibration_error(rows: Sequence[Row], *, bins: int = 10) -> float:
-    """Mean distance of confidence and share of right estimates, weighted by windows; NaN without confidences."""
-    table = reliability(rows, bins=bins)
-    n = sum(line["n"] for line in table)
-    return sum(line["n"] * abs(line["confidence"] - line["right"]) for line in table) / n if n else math.nan
+    return metrics.cluster_interval(mean, people, level=level, draws=draws)
 
 
 def limits_of_agreement(rows: Sequence[Row]) -> dict[str, float]:
@@ -212,36 +185,52 @@ def limits_of_agreement(rows: Sequence[Row]) -> dict[str, float]:
     return {"bias": bias, "low": bias - 1.96 * sd, "high": bias + 1.96 * sd, "sd": sd}
 
 
-def paired(first: Sequence[Row], second: Sequence[Row]) -> dict[str, float]:
+def paired(first: Sequence[Sequence[Row]], second: Sequence[Sequence[Row]]) -> dict[str, float]:
     """Whether one model errs less than another on the windows that both answered.
 
     Args:
-        first, second: windows of one quantity by two models (or of several seeds, put together).
+        first, second: windows of one quantity by two models, once for each seed; the errors of the seeds are averaged
+            for each window that all of them answered.
 
     Returns:
-        "difference" of the mean absolute errors (first minus second), "low", "high" (95 %, drawing whole subjects),
-        p-values "t" and "wilcoxon" over windows and "t_subjects" over the means of subjects, and "n", "subjects". The
-        first two take windows for independent, which those of one person are not. NaN where there are too few.
+        "first" and "second", the mean absolute errors on those windows; their "difference" (first minus second),
+        "low", "high" (95 %, drawing whole subjects), p-values "t" and "wilcoxon" over windows and "t_subjects" and
+        "wilcoxon_subjects" over the means of subjects, and "n", "subjects". The first two p-values take windows for
+        independent, which those of one person are not. NaN where there are too few.
 
     Raises:
         UsageError: they have no window in common.
     """
-    errors = [{_place(row): abs(row.estimate - row.truth) for row in _answered(rows)} for rows in (first, second)]
-    shared = [row for row in _answered(first) if _place(row) in errors[1]]
+    ours, theirs = _errors(first), _errors(second)
+    shared = [place for place in ours if place in theirs]
     if not shared:
         raise UsageError("the two evaluations have no window in common; evaluate both on the same recordings")
-    difference = np.array([errors[0][_place(row)] - errors[1][_place(row)] for row in shared])
-    people = np.unique([row.person for row in shared], return_inverse=True)[1]
+    errors = np.array([[ours[place], theirs[place]] for place in shared])
+    difference = errors[:, 0] - errors[:, 1]
+    person = {_place(row): row.person for rows in first for row in rows}
+    people = np.unique([person[place] for place in shared], return_inverse=True)[1]
     means = np.bincount(people, difference) / np.bincount(people)
     low, high = metrics.cluster_interval(lambda drawn: float(difference[drawn].mean()), people, draws=1000)
     return {
+        "first": float(errors[:, 0].mean()), "second": float(errors[:, 1].mean()),
         "difference": float(difference.mean()), "low": low, "high": high, "t": _t_test(difference),
-        "wilcoxon": _wilcoxon(difference), "t_subjects": _t_test(means), "n": difference.size, "subjects": means.size,
+        "wilcoxon": _wilcoxon(difference), "t_subjects": _t_test(means), "wilcoxon_subjects": _wilcoxon(means),
+        "n": difference.size, "subjects": means.size,
     }  # fmt: skip
 
 
-def _place(row: Row) -> tuple[str, str, str, float]:
-    return row.dataset, row.recording, row.quantity, round(row.t0_s, 3)
+_Place = tuple[str, str, str, float, float]
+
+
+def _place(row: Row) -> _Place:
+    return row.dataset, row.recording, row.quantity, round(row.t0_s, 3), round(row.t1_s, 3)
+
+
+def _errors(seeds: Sequence[Sequence[Row]]) -> dict[_Place, float]:
+    """Mean absolute error over the seeds of each window that all of them answered."""
+    found = [{_place(row): abs(row.estimate - row.truth) for row in _answered(rows)} for rows in seeds]
+    shared = [place for place in found[0] if all(place in errors for errors in found)] if found else []
+    return {place: sum(errors[place] for errors in found) / len(found) for place in shared}
 
 
 def _t_test(difference: Array) -> float:

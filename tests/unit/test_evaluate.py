@@ -19,8 +19,8 @@ from _prepared import prepared
 
 from vitalcam import metrics, score_tables
 from vitalcam.data import Preparation, Store
-from vitalcam.errors import ConfigError, UnknownName, UsageError
-from vitalcam.evaluate import Protocol, evaluate, predict
+from vitalcam.errors import ConfigError, DatasetError, UnknownName, UsageError
+from vitalcam.evaluate import Protocol, evaluate, predict, read
 from vitalcam.settings import Settings
 from vitalcam.types import ModelSpec, Recording
 
@@ -60,6 +60,30 @@ def test_the_rate_of_every_window():
     assert all(row.estimate == pytest.approx(75, abs=1) and row.truth == pytest.approx(75, abs=1) for row in rows)
     rows = evaluate([given], Network(), Protocol(window_s=10, short_windows=True)).of("heart_rate")
     assert [(row.t0_s, row.t1_s) for row in rows] == [(0, 10), (10, 20), (20, 26)]
+
+
+def test_windows_may_overlap_and_are_counted_from_the_first_frame():
+    given = prepared("a", 75, 26.0)
+    late = dataclasses.replace(given, start=60)  # the face came after two seconds
+    rows = evaluate([late], Network(), Protocol(window_s=10, step_s=5)).of("heart_rate")
+    assert [(row.t0_s, row.t1_s) for row in rows] == [(0, 10), (5, 15), (10, 20), (15, 25)]
+    assert all(row.estimate == pytest.approx(75, abs=1) for row in rows)
+
+
+def test_the_last_window_may_end_a_moment_after_the_last_frame():
+    rows = evaluate([prepared("a", 75, 19.9)], Network(), Protocol(window_s=10)).of("heart_rate")
+    assert [(row.t0_s, row.t1_s) for row in rows] == [(0, 10), (10, 20)]
+    assert len(evaluate([prepared("a", 75, 19.5)], Network(), Protocol(window_s=10)).rows) == 1
+
+
+def test_a_recording_without_any_window_is_not_scored():
+    found = evaluate([prepared("a", 75, 8.0)], Network(), Protocol(window_s=10))
+    assert found.failed == {"made/a": "a: has no window of 10 s with ground truth of what was evaluated"}
+
+
+def test_two_recordings_of_one_name_are_refused():
+    with pytest.raises(DatasetError, match="ids must differ"):
+        evaluate([prepared("a"), prepared("a")], Network())
 
 
 def test_clips_overlap_and_reach_the_end():
@@ -114,6 +138,7 @@ def test_somebody_without_a_pulse_has_no_true_rate():
     [row] = evaluate([given], Network()).rows
     assert math.isnan(row.truth)
     assert math.isfinite(row.estimate)
+    assert row.null
 
 
 def test_a_change_is_summed_up():
@@ -182,11 +207,30 @@ def test_another_evaluation_does_not_mix_with_it(tmp_path):
 
 @pytest.mark.parametrize(
     ("values", "error"),
-    [({"profile": "toolbox"}, UnknownName), ({"window_s": 2.0}, ConfigError), ({"overlap": 1.0}, ConfigError)],
+    [
+        ({"profile": "toolbox"}, UnknownName),
+        ({"window_s": 2.0}, ConfigError),
+        ({"overlap": 1.0}, ConfigError),
+        ({"step_s": 5.0}, ConfigError),
+        ({"window_s": 10.0, "step_s": 11.0}, ConfigError),
+    ],
 )
 def test_bad_protocols_are_refused(values, error):
     with pytest.raises(error):
         Protocol(**values)
+
+
+def test_what_was_written_is_read_again(tmp_path):
+    given = [prepared("a", skin=3, shape=[1, 2]), prepared("b", 90, skin=5), prepared("c", fs_hz=25.0)]
+    written = evaluate(given, Network(), Protocol(window_s=5), folder=tmp_path / "rows", door={"model": "middle"})
+    with pytest.raises(DatasetError, match=r"scores.json: is not there, so the evaluation was not finished"):
+        read(tmp_path)
+    score_tables.write(written, tmp_path)
+    again = read(tmp_path)
+    assert [repr(row) for row in again.rows] == [repr(row) for row in written.rows]
+    assert (again.name, again.protocol, again.failed) == (written.name, written.protocol, written.failed)
+    assert again.rows[0].attributes == {"skin": 3}, "lists are no attribute of a table"
+    assert json.loads((tmp_path / "rows/evaluation.json").read_text())["door"] == {"model": "middle"}
 
 
 def test_the_pipe_takes_videos_only():
@@ -223,6 +267,7 @@ def test_files_say_what_the_scores_say(evaluation, tmp_path):
     assert [group["motion"] for group in found["by"]] == ["still", "talk"]
     assert found["metrics"]["mae"]["interval"][0] <= found["metrics"]["mae"]["value"]
     assert found["risk_coverage"][-1]["coverage"] <= 7 / 8
+    assert found["answers"]["answered"] == 7 / 8
     table = list(csv.DictReader(io.StringIO((tmp_path / "rows.csv").read_text())))
     assert len(table) == 8
     assert table[3]["estimate"] == ""
@@ -232,3 +277,30 @@ def test_files_say_what_the_scores_say(evaluation, tmp_path):
     assert "| talk |" in text
     with pytest.raises(UsageError, match="attribute 'skin'"):
         score_tables.write(evaluation, tmp_path, by=("skin",))
+
+
+def test_what_became_of_the_windows_in_words(evaluation):
+    lines = score_tables.answered(evaluation)
+    assert lines[0].startswith("answered 87.5 % of 8 windows: 87.5 % right (within 5 beats/min), 0 % wrong")
+    assert "it would answer 87.5 %" in lines[1]
+    everything = [dataclasses.replace(row, reason="", confidence=math.nan) for row in evaluation.rows]
+    assert score_tables.answered(dataclasses.replace(evaluation, rows=tuple(everything))) == []
+    null = [dataclasses.replace(row, truth=math.nan, null=True) for row in evaluation.rows]
+    assert score_tables.answered(dataclasses.replace(evaluation, rows=tuple(null))) == [
+        "no number in 12.5 % of 8 windows without a pulse"
+    ]
+
+
+def test_models_are_compared_on_what_both_answered(evaluation):
+    worse = [dataclasses.replace(row, estimate=row.estimate + 3 + i / 10) for i, row in enumerate(evaluation.rows)]
+    other = dataclasses.replace(evaluation, name="worse", rows=tuple(worse))
+    [line] = score_tables.comparison([evaluation], [other, other])
+    assert (line["first_name"], line["second_name"], line["second_seeds"]) == ("middle", "worse", 2)
+    assert (line["n"], line["subjects"]) == (7, 4)
+    assert line["difference"] < 0
+    assert line["t_subjects"] < 0.05
+    words = "\n".join(score_tables.compared(line))
+    assert "7 windows of 4 subjects that both answered" in words
+    assert "worse (2 seeds)" in words
+    with pytest.raises(UsageError, match="another protocol"):
+        score_tables.comparison([evaluation], [dataclasses.replace(other, protocol=Protocol(window_s=10))])

@@ -33,8 +33,6 @@ def test_nothing_is_unknown_not_zero():
     found = scores.scores([])
     assert math.isnan(found.coverage)
     assert math.isnan(found.metrics["mae"][0])
-    assert math.isnan(scores.calibration_error([]))
-    assert scores.risk_coverage([])[0].size == 0
     assert math.isnan(scores.limits_of_agreement([])["bias"])
 
 
@@ -50,39 +48,6 @@ def test_intervals_hold_the_truth_as_often_as_they_say():
 
 def test_one_subject_has_no_interval():
     assert all(math.isnan(bound) for bound in scores.intervals(rows([60, 61], [60, 60], "aa"))["mae"])
-
-
-def test_scores_by_attribute():
-    given = rows([60, 65, 70, 72], [60, 60, 70, 70], skin=["1", "1", "5", "5"], motion=["a", "b", "a", "a"])
-    assert {key: s.metrics["mae"][0] for key, s in scores.by(given, ("skin",)).items()} == {("1",): 2.5, ("5",): 1.0}
-    assert list(scores.by(given, ("skin", "motion"))) == [("1", "a"), ("1", "b"), ("5", "a")]
-    with pytest.raises(UsageError, match=r"attribute 'light' \(there are: dataset, motion, skin, subject\)"):
-        scores.by(given, ("light",))
-
-
-def test_an_attribute_that_some_lack_is_unknown_there():
-    given = [*rows([60], [60], light=["lamp"]), *rows([61], [60])]
-    assert set(scores.by(given, ("light",))) == {("lamp",), ("unknown",)}
-
-
-def test_risk_falls_with_coverage_where_confidence_knows():
-    coverage, risk = scores.risk_coverage(rows([60, 62, 70, math.nan], [60, 60, 60, 60], confidence=[0.9, 0.6, 0.2, 0]))
-    assert coverage.tolist() == [0.25, 0.5, 0.75]
-    assert risk.tolist() == [0.0, 1.0, 4.0]
-
-
-def test_reliability_is_the_share_of_right_answers():
-    rng = np.random.default_rng(1)
-    trust = rng.uniform(0, 1, 20000)
-    error = np.where(rng.uniform(0, 1, trust.size) < trust, 1.0, 30.0)
-    honest = rows(80 + error, np.full(trust.size, 80.0), confidence=trust)
-    for line in scores.reliability(honest):
-        assert line["right"] == pytest.approx(line["confidence"], abs=0.04)
-        assert line["low"] <= line["confidence"] <= line["high"]
-    assert sum(line["n"] for line in scores.reliability(honest)) == trust.size
-    assert scores.calibration_error(honest) < 0.02
-    boastful = rows(80 + error, np.full(trust.size, 80.0), confidence=np.ones(trust.size))
-    assert scores.calibration_error(boastful) == pytest.approx(0.5, abs=0.02)
 
 
 def test_limits_of_agreement_count_the_spread_between_subjects():
@@ -106,28 +71,38 @@ def test_pairs_are_tested_as_scipy_does():
     rng = np.random.default_rng(3)
     truth, subjects = rng.uniform(50, 120, 60), np.repeat(range(12), 5)
     one, other = truth + rng.normal(0, 4, 60), truth + rng.normal(0, 2, 60)
-    found = scores.paired(rows(one, truth, subjects), rows(other, truth, subjects))
+    found = scores.paired([rows(one, truth, subjects)], [rows(other, truth, subjects)])
     a, b = np.abs(one - truth), np.abs(other - truth)
+    assert (found["first"], found["second"]) == (pytest.approx(a.mean()), pytest.approx(b.mean()))
     assert found["difference"] == pytest.approx((a - b).mean())
     assert found["t"] == pytest.approx(stats.ttest_rel(a, b).pvalue)
     assert found["wilcoxon"] == pytest.approx(stats.wilcoxon(a, b).pvalue)
     means = (a - b).reshape(12, 5).mean(axis=1)
     assert found["t_subjects"] == pytest.approx(stats.ttest_1samp(means, 0).pvalue)
+    assert found["wilcoxon_subjects"] == pytest.approx(stats.wilcoxon(means).pvalue)
     assert found["low"] < found["difference"] < found["high"]
     assert (found["n"], found["subjects"]) == (60, 12)
 
 
 def test_pairs_leave_out_what_one_did_not_answer():
-    found = scores.paired(rows([60, math.nan, 63], [60, 60, 60]), rows([61, 60, 60], [60, 60, 60]))
+    found = scores.paired([rows([60, math.nan, 63], [60, 60, 60])], [rows([61, 60, 60], [60, 60, 60])])
     assert found["n"] == 2
     assert found["difference"] == 1
     with pytest.raises(UsageError, match="no window in common"):
-        scores.paired(rows([60], [60]), [])
+        scores.paired([rows([60], [60])], [[]])
+
+
+def test_seeds_are_averaged_for_each_window():
+    truth = [60.0, 60.0, 60.0]
+    found = scores.paired([rows([62, 60, 60], truth), rows([66, 62, math.nan], truth)], [rows([60, 60, 60], truth)])
+    assert found["n"] == 2, "the third window has no answer from the second seed"
+    assert found["first"] == pytest.approx((4 + 1) / 2)
+    assert found["second"] == 0
 
 
 def test_a_model_is_as_good_as_itself():
     same = rows([60, 62, 65], [60, 60, 60])
-    found = scores.paired(same, same)
+    found = scores.paired([same], [same])
     assert found["difference"] == 0
     assert math.isnan(found["t"])
     assert math.isnan(found["wilcoxon"])

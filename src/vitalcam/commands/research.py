@@ -1,4 +1,4 @@
-"""`prepare`, `train`, `evaluate`, `recipes`, `reproduce`: the research bench on the command line."""
+"""`prepare`, `train`, `evaluate`, `compare`, `recipes`, `reproduce`: the research bench on the command line."""
 
 from __future__ import annotations
 
@@ -12,14 +12,20 @@ from vitalcam.errors import DatasetError, UsageError
 
 if TYPE_CHECKING:
     from vitalcam.data import Clips
+    from vitalcam.evaluate import Evaluation
+    from vitalcam.person import Runner
     from vitalcam.train import Progress
     from vitalcam.types import ModelSpec, Recording
 
 _FOLDER = click.Path(path_type=Path)
 
 
-def recordings(folder: Path) -> Iterator[Recording]:
-    """Recordings below a folder, as `vitalcam synth` writes them.
+def recordings(folder: Path, shard: tuple[int, int] = (1, 1)) -> Iterator[Recording]:
+    """Recordings below a folder, as `vitalcam synth` writes them, sorted by path.
+
+    Args:
+        folder: where to look.
+        shard: (i, n) for every n-th from the i-th on.
 
     Raises:
         DatasetError: there are none.
@@ -29,7 +35,14 @@ def recordings(folder: Path) -> Iterator[Recording]:
     found = sorted(folder.glob("**/scene.json"))
     if not found:
         raise DatasetError(f"{folder}: holds no recordings (folders with a scene.json); make some with vitalcam synth")
-    return (read(path.parent) for path in found)
+    return (read(path.parent) for path in found[shard[0] - 1 :: shard[1]])
+
+
+def _shard(_ctx: click.Context, _parameter: click.Parameter, text: str) -> tuple[int, int]:
+    i, _slash, n = text.partition("/")
+    if not (i.isdigit() and n.isdigit() and 1 <= int(i) <= int(n)):
+        raise click.BadParameter(f"{text!r} is not of the form i/n, such as 1/4")
+    return int(i), int(n)
 
 
 @click.command()
@@ -104,50 +117,103 @@ def _told(now: Progress) -> None:
 @click.option("--profile", default="vitalcam", show_default=True, help="Whose evaluation.")
 @click.option("--rate", type=click.Choice(["fft", "peak"]), default="fft", show_default=True)
 @click.option("--window", "window_s", type=float, default=0.0, show_default=True, metavar="S", help="0 for the whole.")
+@click.option("--step", "step_s", type=float, default=0.0, metavar="S", help="Of windows; one after the other.")
 @click.option("--by", default="", metavar="A,B", help="Attributes whose values get scores of their own.")
-@click.option("--out", type=_FOLDER, metavar="DIR", help="Rows, scores and tables; an interrupted call goes on.")
+@click.option("--shard", default="1/1", callback=_shard, metavar="I/N", help="Every N-th recording from the I-th on.")
+@click.option("--out", type=_FOLDER, metavar="DIR", help="Rows, scores, figures; an interrupted call goes on.")
 @click.pass_context
 def evaluate(
-    ctx: click.Context,
-    /,
-    folder: Path,
-    profile: str,
-    rate: Any,
-    window_s: float,
-    by: str,
-    out: Path | None,
-    **what: Any,
-) -> None:
-    """Score a method, a network or the whole pipe on the recordings in FOLDER."""
+    ctx: click.Context, /, folder: Path, profile: str, rate: Any, window_s: float, step_s: float, by: str,
+    shard: tuple[int, int], out: Path | None, **what: Any,
+) -> None:  # fmt: skip
+    """Score a method, a network or the whole pipe on the recordings in FOLDER.
+
+    Processes and machines that share --out can each take a --shard; once all are done, the same call without --shard
+    makes the tables.
+    """
     from vitalcam import score_tables
     from vitalcam.evaluate import Protocol
     from vitalcam.evaluate import evaluate as run
 
-    protocol = Protocol(profile=profile, method=rate, window_s=window_s)
-    found = run(recordings(folder), _evaluated(**what), protocol, folder=out / "rows" if out else None)
+    protocol = Protocol(profile=profile, method=rate, window_s=window_s, step_s=step_s)
+    rows = out / "rows" if out else None
+    door = {key: str(what[key]) for key in ("method", "model", "weights") if what[key]} or {"method": "pos"}
+    found = run(recordings(folder, shard), _evaluated(**what), protocol, folder=rows, door=door)
     click.echo("\n".join(score_tables.completeness(found)))
-    for quantity in found.quantities:
-        click.echo("\n".join([quantity, *score_tables.toolbox(found, quantity)]))
-    if out:
-        score_tables.write(found, out, [name for name in by.split(",") if name])
+    if shard[1] == 1:
+        for quantity in found.quantities:
+            lines = [*score_tables.toolbox(found, quantity), *score_tables.answered(found, quantity)]
+            click.echo("\n".join([quantity, *lines]))
+        if out:
+            _report(found, out, [name for name in by.split(",") if name])
     ctx.exit(1 if found.failed else 0)
+
+
+def _report(found: Evaluation, out: Path, by: list[str]) -> None:
+    from vitalcam import score_tables
+    from vitalcam.figures import agreement
+
+    score_tables.write(found, out, by)
+    for quantity in found.quantities:
+        agreement.write(found, quantity, out)
 
 
 def _evaluated(method: str, model: str, weights: Path | None, pipe: bool) -> Any:
     """A runner, or settings for the whole pipe."""
-    from vitalcam.pipeline import Classical
-    from vitalcam.runtime import Model
     from vitalcam.settings import Settings
 
     if sum(map(bool, (method, model, weights))) > 1 or (pipe and weights):
         raise UsageError("give one of --method, --model and --weights; --pipe goes with the first two")
     if pipe:
-        return Settings(method=method or "pos", model=model)
+        return Settings(model=model) if model else Settings(method=method) if method else Settings()
+    return runner(method=method, model=model, weights=weights)
+
+
+def runner(*, method: str = "", model: str = "", weights: Path | str | None = None, threads: int = 0) -> Runner:
+    """A method, a network by its name or one that was trained; POS where nothing is said.
+
+    Args:
+        method, model, weights: at most one of them.
+        threads: for a network; 0 for as many as there are cores.
+
+    Raises:
+        UnknownName: there is no such method or model.
+        WeightsError: the weights cannot be used.
+    """
+    from vitalcam.pipeline import Classical
+    from vitalcam.runtime import Model
+
     if weights:
+        import torch
+
         from vitalcam.training import TrainedModel
 
-        return TrainedModel(weights)
-    return Model.load(model) if model else Classical(method or "pos")
+        if threads:
+            torch.set_num_threads(threads)
+        return TrainedModel(Path(weights))
+    return Model.load(model, threads=threads) if model else Classical(method or "pos")
+
+
+@click.command()
+@click.argument("first", type=_FOLDER, nargs=-1, required=True)
+@click.option("--against", "second", type=_FOLDER, multiple=True, required=True, metavar="DIR", help="The other model.")
+@click.option("--out", type=_FOLDER, metavar="FILE", help="The same as JSON.")
+def compare(first: tuple[Path, ...], second: tuple[Path, ...], out: Path | None) -> None:
+    """Whether the model of FIRST errs less than that of --against; each is a folder that evaluate --out made.
+
+    Several folders on a side are seeds of one model: give FIRST more than once, and --against too.
+    """
+    import json
+
+    from vitalcam import score_tables
+    from vitalcam.evaluate import read
+    from vitalcam.report import files
+
+    lines = score_tables.comparison([read(folder) for folder in first], [read(folder) for folder in second])
+    for line in lines:
+        click.echo("\n".join(score_tables.compared(line)))
+    if out:
+        files.write_text(out, json.dumps(lines, indent=1) + "\n")
 
 
 @click.command()

@@ -1,0 +1,96 @@
+"""The whole pipe, evaluated: what `vitalcam measure` says at given times, also where it says nothing."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Iterator
+
+import numpy as np
+
+from vitalcam.errors import DatasetError
+from vitalcam.person import RESP_STEP_S
+from vitalcam.pipeline import Stream
+from vitalcam.protocol import LATE_S, QUANTITIES, Protocol, enough, longest
+from vitalcam.scores import Row, plain_attributes
+from vitalcam.settings import HEART_RATE_BPM, Settings
+from vitalcam.signal import breath, quality
+from vitalcam.signal.resample import uniform
+from vitalcam.types import Estimate, Recording, Result
+
+_FS_HZ = 30.0
+
+
+def rows(recording: Recording, settings: Settings, protocol: Protocol) -> Iterator[Row]:
+    """What the pipe says about the whole recording, or about each window.
+
+    The windows of the protocol set the length of the pipe's windows for the heart rate; the pipe goes on in steps of
+    its own, and its latest word at the end of each of the protocol's windows is what counts. Breathing has windows of
+    the pipe's own length.
+
+    Raises:
+        DatasetError: the video has no frames.
+        VideoError: it cannot be read.
+    """
+    if protocol.window_s:
+        settings = dataclasses.replace(settings, window_s=protocol.window_s)
+    result = Stream(recording.videos["rgb"], settings).result
+    if "duration_s" not in result.video or not result.video["frames"]:
+        raise DatasetError(f"{recording.id}: the video has no frames")
+    end_s = float(result.video["duration_s"])
+    for kind, quantity in QUANTITIES.items():
+        if kind not in recording.signals:
+            continue
+        if protocol.window_s:
+            said = _at_windows(result, quantity, settings, protocol.step_s or protocol.window_s, end_s)
+        else:
+            whole = result.heart_rate if quantity == "heart_rate" else result.resp_rate
+            said = iter([dataclasses.replace(whole, t0_s=0.0, t1_s=end_s)])
+        yield from (_row(recording, result, kind, estimate, protocol) for estimate in said)
+
+
+def _at_windows(result: Result, quantity: str, settings: Settings, step_s: float, end_s: float) -> Iterator[Estimate]:
+    """The pipe's latest word at the end of each window that the recording has room for."""
+    heart = quantity == "heart_rate"
+    first_s, length_s = (settings.window_s,) * 2 if heart else (breath.MIN_DURATION_S, settings.resp_window_s)
+    fresh_s = settings.step_s if heart else RESP_STEP_S
+    given = [estimate for estimate in result.estimates if estimate.quantity == quantity]
+    silence = Estimate(quantity, None, given[0].unit if given else "", 0.0, 0.0, 0.0, result.no_face)
+    for k in range(math.floor((end_s + LATE_S - first_s) / step_s) + 1):
+        t_s = first_s + k * step_s
+        latest = max((e for e in given if t_s - fresh_s < e.t1_s <= t_s + 1e-6), key=lambda e: e.t1_s, default=silence)
+        yield dataclasses.replace(latest, t0_s=max(t_s - length_s, 0.0), t1_s=t_s)
+
+
+def _row(recording: Recording, result: Result, kind: str, said: Estimate, protocol: Protocol) -> Row:
+    signal, wave = recording.signals[kind], result.signals.get(kind)
+    fs_hz = wave.fs_hz if wave and wave.time_s.size > 1 else _FS_HZ
+    truth, time_s, known = uniform(signal.values, signal.time_s, fs_hz=fs_hz, t0_s=said.t0_s, t1_s=said.t1_s)
+    sure = enough(known)
+    row = Row(
+        recording.dataset, recording.subject, recording.id, said.quantity, said.t0_s, said.t1_s,
+        truth=protocol.true_rate(truth[known], kind, fs_hz) if sure else math.nan,
+        estimate=math.nan if said.value is None else said.value,
+        confidence=said.confidence, reason=said.reason or "", attributes=plain_attributes(recording.attributes),
+        candidate=_candidate(said), null=sure and bool(np.ptp(truth[known]) == 0),
+    )  # fmt: skip
+    if wave is None or not sure:
+        return row
+    found = np.interp(time_s, wave.time_s, wave.values, left=np.nan, right=np.nan)
+    both = longest(known & np.isfinite(found))
+    if both is None:
+        return row
+    snr_db, macc = protocol.likeness(protocol.prepared(found[both], kind, fs_hz), truth[both], kind, fs_hz)
+    return dataclasses.replace(row, snr_db=snr_db, macc=macc)
+
+
+def _candidate(said: Estimate) -> float:
+    """The rate behind the confidence, where only the confidence stood against it; NaN where something else did."""
+    if said.value is not None:
+        return said.value
+    features = {field.name for field in dataclasses.fields(quality.Evidence)}
+    if said.quantity != "heart_rate" or features - said.quality.keys():
+        return math.nan
+    seen = quality.Evidence(**{name: said.quality[name] for name in features})
+    low, high = HEART_RATE_BPM
+    return seen.rate_bpm if quality.refusal(seen) is None and low <= seen.rate_bpm <= high else math.nan

@@ -1,0 +1,48 @@
+"""The figures of the papers, drawn from evaluations and recordings; each with a CSV of the numbers that it shows."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from vitalcam.report import files
+from vitalcam.report.plot import check_format
+
+MARKERS = "osD^vP"
+_STYLE = {
+    "font.size": 10, "axes.titlesize": 10.5, "axes.titlelocation": "left", "axes.spines.top": False,
+    "axes.spines.right": False, "axes.edgecolor": "0.4", "xtick.color": "0.3", "ytick.color": "0.3",
+    "legend.frameon": False, "legend.fontsize": 9, "text.parse_math": False, "svg.hashsalt": "vitalcam",
+}  # fmt: skip
+
+
+@contextmanager
+def page(path: Path, *, width: float, height: float) -> Iterator[Any]:
+    """A matplotlib figure of that size in inches, which is written when the block ends well.
+
+    Raises:
+        UsageError: the name ends in none of .png, .pdf, .svg.
+        OutputError: the file cannot be written.
+    """
+    kind = check_format(path)
+    import matplotlib
+    from matplotlib.figure import Figure
+
+    with matplotlib.rc_context(_STYLE):
+        figure = Figure(figsize=(width, height), dpi=120, facecolor="white", layout="constrained")
+        yield figure
+        with files.whole(path) as part:
+            figure.savefig(part, format=kind, metadata={"Date": None} if kind == "svg" else None)
+
+
+def table(path: Path, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> Path:
+    """Write the numbers of a figure beside it, as CSV."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(columns)
+    writer.writerows([f"{value:.6g}" if isinstance(value, float) else value for value in row] for row in rows)
+    return files.write_text(path.with_suffix(".csv"), text.getvalue())

@@ -1,0 +1,108 @@
+"""Whether the confidence of an evaluation can be trusted: what is answered, what is right, what is left unsaid.
+
+A confidence speaks of the probability that a rate is right, that is within `TOLERANCES` of the truth. A pipe that
+refuses a window still has a rate for it and a confidence; both count here, so that other thresholds than the one that
+it was run with can be looked at.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from vitalcam.metrics import Array
+from vitalcam.scores import Row
+
+TOLERANCES = {"heart_rate": 5.0, "resp_rate": 3.0}
+"""A rate counts as right within this error, per minute."""
+RISK = 0.05
+"""Share of wrong answers at which the coverage is looked up."""
+
+
+def answers(rows: Sequence[Row]) -> dict[str, float]:
+    """What became of the windows.
+
+    Args:
+        rows: windows of one quantity.
+
+    Returns:
+        "windows" (of known rate), and as shares of them "answered", "right", "wrong" and "at_risk", see
+        `coverage_at_risk`; "null_windows" (of people without a pulse), and the share of them that got no number,
+        "silent". NaN where there are none.
+    """
+    known = [row for row in rows if math.isfinite(row.truth)]
+    given = [abs(row.estimate - row.truth) for row in known if math.isfinite(row.estimate)]
+    good = sum(error <= TOLERANCES[rows[0].quantity] for error in given)
+    null = [row for row in rows if row.null]
+    silent = sum(math.isnan(row.estimate) for row in null)
+    return {
+        "windows": len(known), "answered": _share(len(given), len(known)), "right": _share(good, len(known)),
+        "wrong": _share(len(given) - good, len(known)), "at_risk": coverage_at_risk(rows),
+        "null_windows": len(null), "silent": _share(silent, len(null)),
+    }  # fmt: skip
+
+
+def _share(part: int, whole: int) -> float:
+    return part / whole if whole else math.nan
+
+
+def risk_coverage(rows: Sequence[Row]) -> tuple[Array, Array, Array]:
+    """Errors of the windows that would be answered if only the surest were, for every threshold.
+
+    Returns:
+        coverage (N,), rising to the share of the windows of known rate that have a rate; mean absolute error (N,) of
+        those answered at it, per minute; and the share (N,) of them that is wrong. Windows without a confidence count
+        as the least sure; windows of the same confidence are answered together.
+    """
+    kept = _judged(rows)
+    known = sum(math.isfinite(row.truth) for row in rows)
+    trust = np.array([np.nan_to_num(row.confidence, nan=-1.0) for row in kept])
+    order = np.argsort(-trust, kind="stable")
+    error = np.array([abs(row.rate - row.truth) for row in kept])[order]
+    wrong = error > TOLERANCES[kept[0].quantity] if kept else error
+    count = np.arange(1, error.size + 1)
+    last = np.append(np.diff(trust[order]) != 0, True)[: error.size]
+    return (count / max(known, 1))[last], (np.cumsum(error) / count)[last], (np.cumsum(wrong) / count)[last]
+
+
+def coverage_at_risk(rows: Sequence[Row], risk: float = RISK) -> float:
+    """Largest share of the windows that can be answered with at most this share of wrong answers among them.
+
+    The threshold of the confidence is the best for these very windows; NaN where no confidence or no rate is known.
+    """
+    if not any(math.isfinite(row.confidence) and math.isfinite(row.truth) for row in rows):
+        return math.nan
+    coverage, _, wrong = risk_coverage(rows)
+    return float(coverage[wrong <= risk].max(initial=0.0))
+
+
+def reliability(rows: Sequence[Row], *, bins: int = 10) -> list[dict[str, float]]:
+    """How often the rates of each confidence are right; windows of unknown rate are left out.
+
+    Returns:
+        for each bin of confidence that has windows: "low", "high", "confidence" (mean), "right" (share), "n".
+    """
+    kept = [row for row in _judged(rows) if math.isfinite(row.confidence)]
+    trust = np.array([row.confidence for row in kept])
+    right = np.array([abs(row.rate - row.truth) <= TOLERANCES[row.quantity] for row in kept])
+    place = np.minimum((trust * bins).astype(int), bins - 1)
+    return [
+        {
+            "low": k / bins, "high": (k + 1) / bins, "confidence": float(trust[place == k].mean()),
+            "right": float(right[place == k].mean()), "n": int((place == k).sum()),
+        }
+        for k in np.unique(place)
+    ]  # fmt: skip
+
+
+def calibration_error(rows: Sequence[Row], *, bins: int = 10) -> float:
+    """Mean distance of confidence and share of right rates, weighted by windows; NaN without confidences."""
+    table = reliability(rows, bins=bins)
+    n = sum(line["n"] for line in table)
+    return sum(line["n"] * abs(line["confidence"] - line["right"]) for line in table) / n if n else math.nan
+
+
+def _judged(rows: Sequence[Row]) -> list[Row]:
+    return [row for row in rows if math.isfinite(row.rate) and math.isfinite(row.truth)]
