@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import hashlib
 import json
 import math
 import os
+from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import numpy as np
 import torch
@@ -23,6 +26,9 @@ from vitalcam.data import Clips, target
 from vitalcam.errors import ConfigError, UnknownName, UsageError, WeightsError
 from vitalcam.runtime import Card, Model
 from vitalcam.types import Floats, ModelSpec
+
+if TYPE_CHECKING:
+    from vitalcam.synth.clips import Plates
 
 Batch = tuple[Tensor, Mapping[str, Tensor]]
 """Pictures (B, C, T, H, W) and true waveforms (B, T) each."""
@@ -172,43 +178,89 @@ class ClipBatches:
 
 
 class SyntheticBatches:
-    """Clips of synthetic people, rendered as they are needed; none is seen twice.
+    """Takes of synthetic people (`vitalcam.synth.takes`), shot as they are needed; none is seen twice.
+
+    Every take has a pulse. What a network says where there is none could only be taught by its power, but losses that
+    standardise the waves, as all but one do, and measuring itself, leave the power free: a network would learn to
+    whisper, not to be silent. Takes without a pulse (`clips.shoot`) are for judging confidences.
 
     Args:
         training: gives batch, seed and target.
         steps: batches that count as an epoch.
-        scenario: names in `vitalcam.synth.scenarios.SCENARIOS`; all of the ladder by default.
+        plates: what takes are shot of, such as a bank; by default they are rendered on the way, which is slower.
+        seed: of the takes; that of the training by default. Fixed and with plates of their own they can validate.
+        scenario: without ``plates``, names in `vitalcam.synth.scenarios.SCENARIOS`; all of the ladder by default.
         frames: of a clip; as the network's card says by default.
-        device: where they are rendered.
+        device: where they are made.
 
     Raises:
-        UsageError: a batch cannot be shared evenly.
+        UsageError: a batch cannot be shared evenly, or the network wants more than colours and plates hold no more.
     """
 
     def __init__(
-        self, training: Training, *, steps: int, scenario: Sequence[str] = (), frames: int = 0, device: str = "cpu"
-    ) -> None:
+        self, training: Training, *, steps: int, plates: Plates | None = None, seed: int | None = None,
+        scenario: Sequence[str] = (), frames: int = 0, device: str = "cpu",
+    ) -> None:  # fmt: skip
         self.training, self.steps, self.scenario, self.device = training, steps, tuple(scenario), device
+        self.seed = training.seed if seed is None else seed
         self.frames = frames or training.spec.frames
         self.place = _shared(training.batch)
+        self._plates = plates
+        if plates is not None and not self._colours:
+            raise UsageError(f"plates hold colours; {training.spec.name} wants {' and '.join(training.spec.channels)}")
+
+    @property
+    def _colours(self) -> bool:
+        return list(self.training.spec.channels) == ["rgb"]
 
     def epoch(self, number: int, start: int = 0) -> Iterator[Batch]:
-        """See `Batches`."""
-        for step in range(start, self.steps):
-            yield self._batch(((number - 1) * self.steps + step) * self.place.world + self.place.rank)
+        """See `Batches`; a batch is made while the one before is used."""
+        steps = range((number - 1) * self.steps + start, number * self.steps)
+        with ThreadPoolExecutor(1) as ahead:
+            waiting = deque[Future[Batch]]()
+            for step in steps:
+                waiting.append(ahead.submit(self._batch, step))
+                if len(waiting) > 1:
+                    yield waiting.popleft().result()
+            yield from (made.result() for made in waiting)
 
-    def _batch(self, number: int) -> Batch:
-        from vitalcam.synth import clips, scenarios
-
+    def _batch(self, step: int) -> Batch:
         spec, change = self.training.spec, self.training.target == "change"
-        [made] = clips.batches(
-            1, scenario=self.scenario or scenarios.LADDER, batch=self.training.batch // self.place.world,
-            frames=self.frames, size_px=spec.size_px, fs_hz=spec.fs_hz, seed=self.training.seed * 1_000_003 + number,
-            null_share=0.0, channels="".join(spec.channels) if len(spec.channels) == 1 else "rgbt", device=self.device,
-        )  # fmt: skip
+        made = self._shot(step)
         truth = {"bvp": made.bvp.cpu().numpy(), "resp": made.resp.cpu().numpy()}
         waves = {kind: torch.tensor(np.stack([target(w, change=change) for w in truth[kind]])) for kind in spec.outputs}
         return self._transformed(made.video), waves
+
+    def _shot(self, step: int) -> Any:
+        from vitalcam.synth import clips
+
+        spec, share = self.training.spec, self.training.batch // self.place.world
+        first = step * self.training.batch + self.place.rank * share
+        common: dict[str, Any] = {
+            "frames": self.frames,
+            "size_px": spec.size_px,
+            "fs_hz": spec.fs_hz,
+            "device": self.device,
+        }
+        if self._colours:
+            return clips.shoot(self._source, range(first, first + share), seed=self.seed, **common)
+        [made] = clips.batches(
+            1, scenario=self.scenario, batch=share, seed=self.seed * 1_000_003 + first, null_share=0.0,
+            channels="".join(spec.channels) if len(spec.channels) == 1 else "rgbt", **common,
+        )  # fmt: skip
+        return made
+
+    @functools.cached_property
+    def _source(self) -> Plates:
+        from vitalcam.synth import clips
+
+        if self._plates is not None:
+            return self._plates
+        spec = self.training.spec
+        return clips.rolling(
+            self.scenario, frames=self.frames, size_px=spec.size_px, fs_hz=spec.fs_hz, seed=self.seed,
+            device=self.device,
+        )  # fmt: skip
 
     def _transformed(self, video: Tensor) -> Tensor:
         name = self.training.spec.transform

@@ -9,6 +9,7 @@ import torch
 
 from vitalcam import standins
 from vitalcam.data import Preparation
+from vitalcam.errors import UsageError
 from vitalcam.synth import scenarios
 from vitalcam.training import SyntheticBatches, Training
 
@@ -37,17 +38,16 @@ def test_a_set_without_stand_in_is_not_there(tmp_path):
 
 
 def test_synthetic_batches_are_the_same_whenever_asked_and_shared(monkeypatch):
-    asked = []
+    def shot(source, clips, *, frames, size_px, seed, **_):
+        videos, waves = [], []
+        for clip in clips:
+            g = torch.Generator().manual_seed(1000 * seed + clip)
+            videos.append(torch.rand(3, frames, size_px, size_px, generator=g))
+            waves.append(torch.randn(2, frames, generator=g))
+        bvp, resp = torch.stack(waves, 1)
+        return SimpleNamespace(video=torch.stack(videos), bvp=bvp, resp=resp)
 
-    def rendered(n, *, batch, frames, size_px, seed, **_):
-        asked.append((n, batch, seed))
-        g = torch.Generator().manual_seed(seed)
-        wave = torch.randn(2, batch, frames, generator=g)
-        yield SimpleNamespace(
-            video=torch.rand(batch, 3, frames, size_px, size_px, generator=g), bvp=wave[0], resp=wave[1]
-        )
-
-    monkeypatch.setattr("vitalcam.synth.clips.batches", rendered)
+    monkeypatch.setattr("vitalcam.synth.clips.shoot", shot)
     training = Training("mmrphys", "9_rgb", batch=4)
     data = SyntheticBatches(training, steps=3, frames=40)
     epoch, rest, other = list(data.epoch(1)), list(data.epoch(1, 2)), list(data.epoch(2))
@@ -56,13 +56,19 @@ def test_synthetic_batches_are_the_same_whenever_asked_and_shared(monkeypatch):
     assert len({float(x.sum()) for x, _ in [*epoch, *other]}) == 6
     assert set(epoch[0][1]) == {"bvp", "resp"}
     assert np.allclose(epoch[0][1]["bvp"].mean(dim=1), 0, atol=1e-5)
-    asked.clear()
+    fixed = next(SyntheticBatches(Training("mmrphys", "9_rgb", seed=7), steps=1, seed=100, frames=40).epoch(1))
+    assert torch.equal(fixed[0], epoch[0][0])
     monkeypatch.setenv("WORLD_SIZE", "2")
+    halves = []
     for rank in "01":
         monkeypatch.setenv("RANK", rank)
-        list(SyntheticBatches(training, steps=3).epoch(1))
-    assert len({seed for _, _, seed in asked}) == 6
-    assert {(n, batch) for n, batch, _ in asked} == {(1, 2)}
+        halves.append(next(SyntheticBatches(training, steps=3, frames=40).epoch(2)))
+    assert torch.equal(torch.cat([half[0] for half in halves]), other[0][0])
+
+
+def test_plates_hold_no_temperatures():
+    with pytest.raises(UsageError, match="thermal"):
+        SyntheticBatches(Training("bigsmall", "mmr_rgbt"), steps=1, plates=object())
 
 
 @needs_heads

@@ -13,7 +13,7 @@ if importlib.util.find_spec("anny") is None:
 torch = pytest.importorskip("torch")
 
 from vitalcam.errors import ConfigError, DatasetError  # noqa: E402
-from vitalcam.synth import clips, recordings, scenarios  # noqa: E402
+from vitalcam.synth import clips, plates, recordings, scenarios  # noqa: E402
 
 
 def small(scenario: str, **camera):
@@ -87,19 +87,6 @@ def batch(**changes):
     return next(iter(clips.batches(1, **wish)))
 
 
-def test_clips_have_their_truth_and_come_again():
-    one, same = batch(), batch()
-    assert one.video.shape == (2, 3, 24, 72, 72)
-    assert torch.equal(one.video, same.video)
-    assert 20 < one.video.mean() < 200
-    for k, scene in enumerate(one.scenes):
-        assert scene.identity < scenarios.TEST_IDENTITIES
-        times = one.start_s[k] + np.arange(24) / 30
-        from vitalcam.synth.acting import physiology
-
-        np.testing.assert_allclose(one.bvp[k], physiology(scene)[0].at(times), atol=1e-5)
-
-
 def test_clips_without_pulse_and_with_temperatures():
     made = batch(null_share=1.0, channels="rgbt", size_px=36)
     assert made.video.shape == (2, 4, 24, 36, 36)
@@ -111,6 +98,7 @@ def test_clips_without_pulse_and_with_temperatures():
 def test_people_for_testing_are_not_given_to_training():
     with pytest.raises(ConfigError, match="identities"):
         next(clips.batches(1, identities=scenarios.TEST_IDENTITIES + 1))
+    assert plates.TRAINING[1] == plates.VALIDATION[0] < plates.VALIDATION[1] == scenarios.TEST_IDENTITIES
 
 
 def test_the_clip_carries_the_pulse():
@@ -119,3 +107,14 @@ def test_the_clip_carries_the_pulse():
     null = clips.render([scene.null_twin()], frames=150, rng=np.random.default_rng(0))
     difference = (made.video - null.video)[0, 1, :, 14:58, 14:58].mean((1, 2))
     assert torch.corrcoef(torch.stack([difference, made.bvp[0]]))[0, 1] < -0.95
+
+
+def test_endless_plates_are_the_same_from_any_clip_on():
+    source = clips.rolling("still", frames=24, size_px=36, fs_hz=30.0, seed=5, identities=1, takes=2)
+    assert source.numbers(0) == range(8)
+    assert source.numbers(7) == range(3, 11)
+    one = clips.shoot(source, [3, 4], frames=24, size_px=36, fs_hz=30.0, seed=1)
+    same = clips.shoot(source, [4], frames=24, size_px=36, fs_hz=30.0, seed=1)
+    assert torch.equal(one.video[1], same.video[0])
+    assert not torch.equal(one.video[0], one.video[1])
+    assert one.scenes[0].identity == 0

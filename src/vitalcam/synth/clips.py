@@ -1,28 +1,27 @@
-"""Training clips straight from the generator: batched, on any device, nothing touches the disk.
+"""Training clips from the generator: batched, on any device; a plate is rendered once and many takes are shot of it.
 
 A clip is what the measuring side would cut out of a recording of the same scene: a square about the face, shrunk.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any, Protocol
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from vitalcam.errors import ConfigError
-from vitalcam.synth import scenarios, sensor, thermal
-from vitalcam.synth.film import Film, Window
+from vitalcam.synth import plates, sensor, thermal
+from vitalcam.synth.film import Film
+from vitalcam.synth.plates import CROP, Plate
 from vitalcam.synth.scene import Scene
+from vitalcam.synth.takes import FINE_PX, Shooting, Take
+from vitalcam.synth.takes import shoot as shoot_take
 from vitalcam.types import Floats
-
-CROP = 1.5
-"""Side of the square, in sides of the face's box, as `vitalcam.face.sample` cuts it."""
-
-_STILL = 0.05  # the square stays while the face moves less than this share of its side
 
 
 @dataclass(frozen=True)
@@ -33,7 +32,7 @@ class Batch:
         video: (B, C, T, H, W) float32, RGB 0..255, then degrees Celsius where a thermal camera was asked for.
         bvp, resp: (B, T) blood volume and volume of the lungs; bvp is 0 in null clips.
         heart_rate, resp_rate: (B,) per minute, mean over the clip; NaN for the heart rate of null clips.
-        scenes: what was rendered.
+        scenes: what was filmed; of a take, the plate's with another heart and camera (`vitalcam.synth.takes`).
         start_s: (B,) when each clip begins in its scene.
     """
 
@@ -46,17 +45,30 @@ class Batch:
     start_s: tuple[float, ...]
 
 
+_SPARE = 1.3  # a plate lasts so many times as long as a clip, and some seconds more
+
+
+class Plates(Protocol):
+    """Where takes come from: `plates.Rolling`, `plates.Bank`."""
+
+    def numbers(self, clip: int) -> range:
+        """Plates that a clip may show."""
+        ...
+
+    def __getitem__(self, number: int) -> Plate: ...
+
+
 def batches(
     n: int,
     *,
-    scenario: str | Sequence[str] = scenarios.LADDER,
+    scenario: str | Sequence[str] = (),
     batch: int = 4,
     frames: int = 160,
     size_px: int = 72,
     fs_hz: float = 30.0,
     seed: int = 0,
-    identities: int = 500,
-    clips_per_identity: int = 8,
+    identities: int = plates.TRAINING[1],
+    takes_per_plate: int = 24,
     null_share: float = 0.1,
     channels: str = "rgb",
     device: torch.device | str = "cpu",
@@ -65,33 +77,106 @@ def batches(
 
     Args:
         n: number of batches.
-        scenario: name or names in `vitalcam.synth.scenarios.SCENARIOS`; each clip draws one of them.
+        scenario: name or names in `vitalcam.synth.scenarios.SCENARIOS`; by default all of the ladder but the thermal.
         batch: clips in a batch.
         frames: of a clip.
         size_px: side of a frame: 72, 36, 9.
         fs_hz: rate of the frames.
         seed: of everything.
         identities: people to draw from, below `scenarios.TEST_IDENTITIES`.
-        clips_per_identity: clips in a row that show the same person, who is costly to make.
+        takes_per_plate: clips for which a plate serves, on the average. What a thermal camera sees is rendered for each
+            clip, and a batch shows one person.
         null_share: share of clips without a pulse.
         channels: "rgb", "thermal" or "rgbt".
-        device: where clips are rendered and stay.
+        device: where clips are made and stay.
     """
-    if not 0 < identities <= scenarios.TEST_IDENTITIES:
-        raise ConfigError(f"identities is {identities}; training people are 1 to {scenarios.TEST_IDENTITIES}")
-    names = [scenario] if isinstance(scenario, str) else list(scenario)
-    rng = np.random.default_rng([seed, 12])
-    made = 0
-    for _ in range(n):
-        scenes = []
-        for _ in range(batch):
-            if made % clips_per_identity == 0:
-                identity = int(rng.integers(identities))
-            name, number = names[int(rng.integers(len(names)))], int(rng.integers(2**31))
-            scene = scenarios.sample(name, number, identity=identity, duration_s=frames / fs_hz + 4, wide=True)
-            scenes.append(scene if rng.random() >= null_share else scene.null_twin())
-            made += 1
-        yield render(scenes, frames=frames, size_px=size_px, fs_hz=fs_hz, channels=channels, device=device, rng=rng)
+    source = rolling(
+        scenario, frames=frames, size_px=size_px, fs_hz=fs_hz, seed=seed, identities=identities,
+        takes=takes_per_plate, device=device,
+    )  # fmt: skip
+    common: dict[str, Any] = {"frames": frames, "size_px": size_px, "fs_hz": fs_hz, "device": device}
+    for number in range(n):
+        if channels == "rgb":
+            clips = range(number * batch, (number + 1) * batch)
+            yield shoot(source, clips, seed=seed, null_share=null_share, **common)
+        else:
+            rng = np.random.default_rng([seed, 12, number])
+            yield render(_scenes(source.recipe, batch, null_share, rng), channels=channels, rng=rng, **common)
+
+
+def rolling(
+    scenario: str | Sequence[str],
+    *,
+    frames: int,
+    size_px: int,
+    fs_hz: float,
+    seed: int,
+    identities: int = plates.TRAINING[1],
+    takes: int = 24,
+    device: torch.device | str = "cpu",
+) -> plates.Rolling:
+    """Endless plates for clips as `batches` describes them."""
+    names = (scenario,) if isinstance(scenario, str) else tuple(scenario)
+    recipe = plates.Recipe(
+        size_px=max(size_px, FINE_PX),
+        duration_s=_SPARE * frames / fs_hz + 2,
+        fs_hz=fs_hz,
+        scenario=names or plates.Recipe.scenario,
+        identities=(0, identities),
+        seed=seed,
+    )
+    return plates.Rolling(recipe, takes=takes, device=device)
+
+
+def _scenes(recipe: plates.Recipe, n: int, null_share: float, rng: np.random.Generator) -> list[Scene]:
+    """Scenes of one person, who is costly to make."""
+    identity = int(rng.integers(*recipe.identities))
+    same = dataclasses.replace(recipe, identities=(identity, identity + 1))
+    scenes = [same.scene(int(number)) for number in rng.integers(2**31, size=n)]
+    return [scene if rng.random() >= null_share else scene.null_twin() for scene in scenes]
+
+
+def shoot(
+    source: Plates,
+    clips: Sequence[int],
+    *,
+    frames: int,
+    size_px: int,
+    fs_hz: float,
+    seed: int = 0,
+    null_share: float = 0.0,
+    shooting: Shooting | None = None,
+    device: torch.device | str = "cpu",
+) -> Batch:
+    """Shoot clips by their numbers, each of any plate; a number gives the same clip in whatever batch it is.
+
+    Args:
+        source: of plates.
+        clips: numbers.
+        frames, size_px, fs_hz, seed, null_share, device: as for `batches`.
+        shooting: how takes differ.
+    """
+    shot = []
+    for clip in clips:
+        rng = np.random.default_rng([seed, 13, clip])
+        plate, beats = source[int(rng.choice(source.numbers(clip)))], bool(rng.random() >= null_share)
+        shot.append(
+            shoot_take(
+                plate, rng, frames=frames, size_px=size_px, fs_hz=fs_hz, beats=beats, shooting=shooting, device=device
+            )
+        )
+    return Batch(
+        video=torch.stack([take.video for take in shot]),
+        **_truth(shot, device),
+        scenes=tuple(take.scene for take in shot),
+        start_s=tuple(take.start_s for take in shot),
+    )
+
+
+def _truth(shot: Sequence[Take], device: torch.device | str) -> dict[str, Tensor]:
+    names = ("bvp", "resp", "heart_rate", "resp_rate")
+    columns = {name: np.array([getattr(take, name) for take in shot]) for name in names}
+    return {name: torch.as_tensor(values, dtype=torch.float32, device=device) for name, values in columns.items()}
 
 
 def render(
@@ -104,8 +189,9 @@ def render(
     device: torch.device | str = "cpu",
     rng: np.random.Generator,
 ) -> Batch:
-    """Render one clip of each scene, starting at a random time; arguments as for `batches`."""
-    starts = [float(rng.uniform(0, 4)) for _ in scenes]
+    """Render one clip of each scene as it is, starting at a random time; arguments as for `batches`."""
+    latest = [max(min(4.0, scene.duration_s - frames / fs_hz), 0.0) for scene in scenes]
+    starts = [float(rng.uniform(0, late)) for late in latest]
     times = [start + np.arange(frames) / fs_hz for start in starts]
     films = [Film(scene, detail_px=size_px / CROP, device=device) for scene in scenes]
     noise = torch.Generator(device).manual_seed(int(rng.integers(2**31)))
@@ -129,7 +215,7 @@ def _clip(
     film: Film, times_s: Floats, size_px: int, channels: str, noise: torch.Generator, rng: np.random.Generator
 ) -> Tensor:
     """One clip (C, T, H, W)."""
-    window = _window(film.face_px(times_s), size_px, rng)
+    window = plates.square(film.face_px(times_s), size_px, rng)
     linear, patches = film.render(times_s, window)
     parts = []
     if channels != "thermal":
@@ -143,15 +229,3 @@ def _clip(
         seen = thermal.develop(film, degrees, times_s, window.size, rng)
         parts.append(torch.as_tensor(seen, dtype=torch.float32, device=linear.device)[..., None])
     return torch.cat(parts, -1).permute(3, 0, 1, 2)
-
-
-def _window(face_px: Floats, size_px: int, rng: np.random.Generator) -> Window:
-    """The square that follows a face (T, 3), a little off and of a little other size, as a detector's would be."""
-    side = CROP * float(np.median(face_px[:, 2])) * float(np.exp(rng.normal(0, 0.06)))
-    off = rng.normal(0, 0.03, 2) * side
-    origin, held = np.empty((len(face_px), 2)), face_px[0, :2]
-    for row, centre in zip(origin, face_px[:, :2], strict=True):
-        if np.abs(centre - held).max() > _STILL * side / CROP:
-            held = centre
-        row[:] = held + off - side / 2
-    return Window(origin, (side, side), (size_px, size_px), finer=2 if size_px >= 36 else 4)

@@ -1,0 +1,39 @@
+"""`vitalcam plates`: film to train on, rendered once and shot many times."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+
+@click.command()
+@click.option("--out", type=click.Path(path_type=Path), required=True, metavar="DIR", help="Where the plates go.")
+@click.option("--count", "-n", type=click.IntRange(1), default=400, show_default=True, help="Plates that teach.")
+@click.option("--validation", type=click.IntRange(0), default=40, show_default=True, help="That choose the best epoch.")
+@click.option("--size", "size_px", type=click.IntRange(36), default=36, show_default=True, metavar="PX")
+@click.option("--seconds", type=click.FloatRange(1, 600), default=12.0, show_default=True, metavar="S")
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
+@click.option("--scenario", multiple=True, metavar="NAME", help="By default all of the ladder but the thermal.")
+def plates(
+    out: Path, count: int, validation: int, size_px: int, seconds: float, seed: int, scenario: tuple[str, ...]
+) -> None:
+    """Render plates for `vitalcam train --plates DIR`: synthetic people with the pulse left open. Needs [train].
+
+    Every training clip is another take of one: another heart, speed, crop and camera. What is there is left alone, so
+    an interrupted call can be repeated, and a larger --count adds more.
+    """
+    import sys
+
+    from rich.console import Console
+    from rich.progress import track
+
+    from vitalcam.report import files
+    from vitalcam.synth import plates as film
+
+    files.probe(out, folder=True)
+    console, quiet = Console(stderr=True), not sys.stderr.isatty()
+    recipe = film.Recipe(size_px, seconds, scenario=scenario or film.Recipe.scenario, seed=seed)
+    made = film.fill(out, recipe, count, validation=validation)
+    for card in track(made, "plates", total=count + validation, console=console, disable=quiet, transient=True):
+        click.echo(card)
