@@ -32,6 +32,7 @@ _FILE = click.Path(path_type=Path)
 _ELSEWHERE = {
     **dict.fromkeys(("models", "weights"), "models"),
     "synth": "synth",
+    "plates": "plates",
     **dict.fromkeys(("prepare", "train", "evaluate", "recipes", "reproduce"), "research"),
 }
 """Commands that live in `vitalcam.commands`, and their files."""
