@@ -15,9 +15,11 @@ if TYPE_CHECKING:
     from vitalcam.evaluate import Evaluation
     from vitalcam.person import Runner
     from vitalcam.train import Progress
+    from vitalcam.training import Training
     from vitalcam.types import ModelSpec, Recording
 
 _FOLDER = click.Path(path_type=Path)
+_TAKES = 4  # of each plate that chooses the best epoch
 
 
 def recordings(folder: Path, shard: tuple[int, int] = (1, 1)) -> Iterator[Recording]:
@@ -67,13 +69,14 @@ def prepare(ctx: click.Context, folder: Path, out: Path, size_px: int, fs_hz: fl
 @click.argument("model")
 @click.argument("settings", nargs=-1, metavar="[KEY=VALUE]...")
 @click.option("--data", "prepared", type=_FOLDER, metavar="DIR", help="What prepare made; else synthetic people.")
+@click.option("--plates", type=_FOLDER, metavar="DIR", help="What plates made: synthetic people without waiting.")
 @click.option("--validation", type=_FOLDER, metavar="DIR", help="Prepared recordings that choose the best epoch.")
 @click.option("--steps", type=click.IntRange(1), default=100, show_default=True, help="Of synthetic people, per epoch.")
 @click.option("--out", type=_FOLDER, required=True, metavar="DIR", help="Weights, log and checkpoints.")
 @click.option("--device", default="", help="As torch names it; a GPU where there is one.")
 def train(
-    model: str, settings: tuple[str, ...], prepared: Path | None, validation: Path | None, steps: int, out: Path,
-    device: str,
+    model: str, settings: tuple[str, ...], prepared: Path | None, plates: Path | None, validation: Path | None,
+    steps: int, out: Path, device: str,
 ) -> None:  # fmt: skip
     """Train MODEL, or go on where a training in the same --out was interrupted. Needs [train].
 
@@ -83,13 +86,35 @@ def train(
     from vitalcam.train import train as run
     from vitalcam.training import ClipBatches, SyntheticBatches, Training
 
+    if prepared and plates:
+        raise UsageError("give --data or --plates")
     training = config.build(Training, config.with_overrides({"model": model}, settings))
     batches: Any = SyntheticBatches(training, steps=steps, device=device or "cpu")
+    held_out: Any = None
+    about = {}
     if prepared:
         batches = ClipBatches(_clips(prepared, training.spec), training.batch, seed=training.seed)
-    held_out = ClipBatches(_clips(validation, training.spec), training.batch, seed=None) if validation else None
-    path = run(training, batches, out, validation=held_out, device=device, progress=_told)
+    if plates:
+        batches, held_out, about = _takes(training, plates, steps, device or "cpu")
+    if validation:
+        held_out = ClipBatches(_clips(validation, training.spec), training.batch, seed=None)
+    path = run(training, batches, out, validation=held_out, about=about, device=device, progress=_told)
     click.echo(f"{path}: trained; evaluate it with: vitalcam evaluate FOLDER --weights {path}")
+
+
+def _takes(training: Training, folder: Path, steps: int, device: str) -> tuple[Any, Any, dict[str, Any]]:
+    """Batches of takes for training and, where there are plates for it, for validation: always the same few of each."""
+    from vitalcam.synth.plates import Bank
+    from vitalcam.training import SyntheticBatches
+
+    bank = Bank(folder / "training")
+    taught = SyntheticBatches(training, steps=steps, plates=bank, device=device)
+    if not (folder / "validation").exists():
+        return taught, None, {"plates": bank.digest}
+    kept = Bank(folder / "validation")
+    few = max(_TAKES * len(kept) // training.batch, 1)
+    held_out = SyntheticBatches(training, steps=few, plates=kept, seed=0, device=device)
+    return taught, held_out, {"plates": bank.digest, "validation": kept.digest}
 
 
 def _clips(folder: Path, spec: ModelSpec) -> Clips:
