@@ -124,14 +124,19 @@ def _nearest(
     step = torch.arange(side, device=best.device, dtype=part.z[0].dtype)
     x, y = corner[0][:, None] + step, corner[1][:, None] + step
     w1, w2 = part.weights((x + 0.5)[:, None, :], (y + 0.5)[:, :, None])
-    inside = (w1 >= 0) & (w2 >= 0) & (w1 + w2 <= 1)
-    inside &= (x < size[1])[:, None, :] & (y < size[0])[:, :, None]
-    which, row, column = inside.nonzero(as_tuple=True)
-    z = [z[which] for z in part.z]
-    depth = z[0] + w1[inside] * (z[1] - z[0]) + w2[inside] * (z[2] - z[0])
+    inside = (w1 >= 0).logical_and_(w2 >= 0).logical_and_(w1 + w2 <= 1)
+    if bool((x[:, -1] >= size[1]).any() or (y[:, -1] >= size[0]).any()):
+        inside &= (x < size[1])[:, None, :] & (y < size[0])[:, :, None]
+    cell = inside.reshape(-1).nonzero()[:, 0]
+    which = torch.div(cell, side**2, rounding_mode="floor")
+    row, column = torch.div(cell - which * side**2, side, rounding_mode="floor"), cell % side
+    z0, z1, z2 = (z.index_select(0, which) for z in part.z)
+    w1, w2 = (weight.reshape(-1).index_select(0, cell) for weight in (w1, w2))
+    depth = z0 + w1 * (z1 - z0) + w2 * (z2 - z0)
     nearness = ((depth - depths[0]) / depths[1]).clamp(0, 1) * (_DEPTH_STEPS - 1)
     keys = nearness.long() * (count + 1) + part.number[which] + 1
-    pixel = (part.frame[which] * size[0] + corner[1][which].long() + row) * size[1] + corner[0][which].long() + column
+    first = (part.frame * size[0] + corner[1].long()) * size[1] + corner[0].long()
+    pixel = first.index_select(0, which) + row * size[1] + column
     best.scatter_reduce_(0, pixel, keys, "amax")
 
 

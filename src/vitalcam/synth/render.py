@@ -307,16 +307,24 @@ def _lit(figure: Figure, motion: Motion, lights: Lights, points: Tensor, normals
     """Light received (B, V, 3) and mirrored (B, V, 3) by the vertices."""
     head = radiance(lights, motion.rotation)
     chest = radiance(lights, torch.eye(3, device=points.device).expand_as(motion.rotation))
-    follows = figure.follows[:, None]
-    red, other = figure.transfer
-    received = [torch.lerp(red @ chest[..., :1], red @ head[..., :1], follows)]
-    received.append(torch.lerp(other @ chest[..., 1:], other @ head[..., 1:], follows))
+    red, other = figure.transfer.transpose(1, 2)
+    reach = [
+        torch.lerp(chest[..., k] @ by, head[..., k] @ by, figure.follows) for k, by in enumerate((red, other, other))
+    ]
     to_camera = torch.nn.functional.normalize(-points, dim=-1)
-    half = torch.nn.functional.normalize(lights.towards[:, None] + to_camera[:, None], dim=-1)  # (B, K, V, 3)
-    sharp = torch.einsum("bkvc,bvc->bkv", half, normals).clamp(min=0) ** 24
+    facing = (to_camera * normals).sum(-1)
     local = lights.towards @ motion.rotation  # (B, K, 3) in the head's frame
     weight = torch.softmax(30 * (local @ directions().to(points.device).T), -1)  # (B, K, D)
-    free = torch.einsum("bkd,vd->bkv", weight, figure.seen_from)
-    sheen = torch.einsum("bkv,bkc->bvc", 0.07 * sharp * free, lights.lamps)
-    grazing = (1 - torch.einsum("bvc,bvc->bv", to_camera, normals).clamp(0, 1)) ** 4
-    return torch.cat(received, -1), sheen + 0.05 * grazing[..., None] * lights.around[:, None]
+    free = weight @ figure.seen_from.T
+    sheen = torch.einsum("bkv,bkc->bvc", 0.07 * _sharp(lights, to_camera, normals, facing) * free, lights.lamps)
+    grazing = (1 - facing.clamp(0, 1)).square().square()
+    return torch.stack(reach, -1), sheen + 0.05 * grazing[..., None] * lights.around[:, None]
+
+
+def _sharp(lights: Lights, to_camera: Tensor, normals: Tensor, facing: Tensor) -> Tensor:
+    """Share of each lamp that a surface mirrors (B, K, V): by how near its normal is to midway of lamp and camera."""
+    towards = lights.towards.T
+    length = (2 + 2 * to_camera @ towards).clamp_(min=1e-6).sqrt_()
+    cosine = ((normals @ towards + facing[..., None]) / length).clamp_(min=0).transpose(1, 2)
+    eighth = cosine.square().square().square()
+    return eighth * eighth * eighth  # to the power of 24
