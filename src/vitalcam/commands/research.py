@@ -91,7 +91,7 @@ def train(
     training = config.build(Training, config.with_overrides({"model": model}, settings))
     batches: Any = SyntheticBatches(training, steps=steps, device=device or "cpu")
     held_out: Any = None
-    about = {}
+    about: dict[str, str] = {}
     if prepared:
         batches = ClipBatches(_clips(prepared, training.spec), training.batch, seed=training.seed)
     if plates:
@@ -102,7 +102,7 @@ def train(
     click.echo(f"{path}: trained; evaluate it with: vitalcam evaluate FOLDER --weights {path}")
 
 
-def _takes(training: Training, folder: Path, steps: int, device: str) -> tuple[Any, Any, dict[str, Any]]:
+def _takes(training: Training, folder: Path, steps: int, device: str) -> tuple[Any, Any, dict[str, str]]:
     """Batches of takes for training and, where there are plates for it, for validation: always the same few of each."""
     from vitalcam.synth.plates import Bank
     from vitalcam.training import SyntheticBatches
