@@ -224,7 +224,8 @@ def fill(folder: Path, recipe: Recipe, n: int, *, validation: int = 0) -> Iterat
     Raises:
         ConfigError: the folder holds plates of another recipe.
     """
-    yield from _write(folder / "validation", dataclasses.replace(recipe, identities=VALIDATION), validation)
+    if validation:
+        yield from _write(folder / "validation", dataclasses.replace(recipe, identities=VALIDATION), validation)
     yield from _write(folder / "training", dataclasses.replace(recipe, identities=TRAINING), n)
 
 
