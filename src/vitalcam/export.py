@@ -1,5 +1,8 @@
 """From torch to ONNX: one file that takes clips of any length, and a card beside it that says what it is.
 
+The graph is rewritten for ONNX Runtime (`vitalcam.stacking`). As that makes OpenVINO slower, the graph as it was lies
+beside it where the two differ (NAME.plain.onnx).
+
 Nothing is written unless ONNX Runtime and torch agree on it.
 """
 
@@ -24,7 +27,8 @@ from torch import Tensor, nn
 
 from vitalcam.errors import OutputError, UsageError
 from vitalcam.models._attention import FactorizedAttention
-from vitalcam.runtime import in_one_line, session
+from vitalcam.runtime import in_one_line, plain_file, session
+from vitalcam.stacking import stacked
 from vitalcam.types import Floats, ModelSpec
 
 OPSET = 17
@@ -68,15 +72,22 @@ def export(
     """
     network = prepared(model, attention=attention, fp16_weights=fp16_weights)
     lengths = lengths or _lengths(spec)
-    proto = to_onnx(network, spec, frames=lengths[0])
-    if fp16_weights:
+    plain = to_onnx(network, spec, frames=lengths[0])
+    protos = {path: stacked(plain, frames_multiple=spec.frames_multiple), plain_file(path): plain}
+    if protos[path] == plain:
+        del protos[plain_file(path)]
+    for proto in protos.values() if fp16_weights else ():
         _store_halves(proto)
-    blob = proto.SerializeToString()
-    for frames in lengths:
-        compare(network, blob, spec, frames=frames)
-    card = dataclasses.replace(spec, name=path.stem, file=path.name, sha256=hashlib.sha256(blob).hexdigest())
+    blobs = {file: proto.SerializeToString() for file, proto in protos.items()}
+    for blob in blobs.values():
+        for frames in lengths:
+            compare(network, blob, spec, frames=frames)
+    sha256 = {file: hashlib.sha256(blob).hexdigest() for file, blob in blobs.items()}
+    card = dataclasses.replace(spec, name=path.stem, file=path.name, sha256=sha256[path])
     origin = {"model": spec.name, "variant": variant, "options": dict(options or {}), "attention": attention}
-    write(path, blob)
+    origin["plain_sha256"] = sha256.get(plain_file(path), "")
+    for file, blob in blobs.items():
+        write(file, blob)
     if torch_weights:
         write(path.with_suffix(".safetensors"), _safetensors(network))
     write(path.with_suffix(".json"), (json.dumps(dataclasses.asdict(card) | origin, indent=2) + "\n").encode())

@@ -44,7 +44,7 @@ class Model:
 
         Args:
             name: one of `available`, or a path.
-            backend: "onnx"; "openvino", about twice as fast, from the same file with the extra ``openvino``; or "torch"
+            backend: "onnx"; "openvino", faster, with the extra ``openvino``; or "torch"
                 for the network itself, which needs the extra ``train`` and a .safetensors file.
             threads: that work on one clip; 0 for as many as this process has cores.
 
@@ -115,13 +115,31 @@ class Card:
         Raises:
             WeightsError: it is not there, or is not the file that the card speaks of.
         """
-        try:
-            content = self.file.read_bytes()
-        except OSError as error:
-            raise WeightsError(f"{self.file}: cannot be read ({error.strerror}); import the model again") from error
-        if hashlib.sha256(content).hexdigest() != self.spec.sha256:
-            raise WeightsError(f"{self.file}: differs from the checksum on its card; import the model again")
-        return content
+        return _checked(self.file, self.spec.sha256)
+
+    def plain_content(self) -> bytes:
+        """The graph as it was before it was rewritten for ONNX Runtime, where that lies beside; else the model file.
+
+        Raises:
+            WeightsError: it is not the file that the card speaks of.
+        """
+        file, sha256 = plain_file(self.file), str(self.origin.get("plain_sha256", ""))
+        return _checked(file, sha256) if sha256 and file.exists() else self.content()
+
+
+def plain_file(file: Path) -> Path:
+    """Where the graph of a model file lies as it was before it was rewritten for ONNX Runtime."""
+    return file.with_suffix(".plain.onnx")
+
+
+def _checked(file: Path, sha256: str) -> bytes:
+    try:
+        content = file.read_bytes()
+    except OSError as error:
+        raise WeightsError(f"{file}: cannot be read ({error.strerror}); import the model again") from error
+    if hashlib.sha256(content).hexdigest() != sha256:
+        raise WeightsError(f"{file}: differs from the checksum on its card; import the model again")
+    return content
 
 
 def available() -> list[ModelSpec]:
@@ -245,7 +263,7 @@ def openvino_request(content: bytes, threads: int = 1) -> Any:
 
 
 def _openvino(card: Card, threads: int) -> _Waves:
-    content = card.content()
+    content = card.plain_content()
     try:
         request = openvino_request(content, threads)
     except RuntimeError as error:

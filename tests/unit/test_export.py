@@ -12,7 +12,8 @@ import torch
 from torch import nn
 
 from vitalcam import export
-from vitalcam.errors import OutputError, UsageError
+from vitalcam.errors import OutputError, UsageError, WeightsError
+from vitalcam.runtime import card_of
 from vitalcam.types import ModelSpec
 
 SPEC = ModelSpec(
@@ -118,6 +119,34 @@ def test_a_graph_whose_length_was_frozen_is_refused(tiny, tmp_path, monkeypatch)
 def test_a_folder_that_is_not_there_is_named(tiny, tmp_path):
     with pytest.raises(OutputError, match=r"missing/x\.onnx: cannot be written \(No such file or directory\)"):
         export.export(tiny, SPEC, tmp_path / "missing" / "x.onnx", lengths=(16, 24))
+
+
+class Wide(nn.Module):
+    """With a convolution that is rewritten for ONNX Runtime."""
+
+    def __init__(self):
+        super().__init__()
+        self.convs = nn.Sequential(nn.Conv3d(3, 8, 3, padding=1), nn.Tanh(), nn.Conv3d(8, 16, 3, padding=1), nn.Tanh())
+
+    def forward(self, x):
+        y = self.convs(x).mean(dim=(1, 3, 4))
+        return {"resp": y, "bvp": -y}
+
+
+def test_a_rewritten_graph_has_the_plain_one_beside_it_for_other_runtimes(tmp_path):
+    card = export.export(Wide(), SPEC, tmp_path / "wide.onnx", lengths=(16, 24))
+    known = card_of(tmp_path / "wide.onnx")
+    assert hashlib.sha256(known.content()).hexdigest() == card.sha256
+    counts = {
+        kind: [node.op_type for node in onnx.load_from_string(content).graph.node].count("Conv")
+        for kind, content in (("rewritten", known.content()), ("plain", known.plain_content()))
+    }
+    assert counts == {"rewritten": 4, "plain": 2}
+    (tmp_path / "wide.plain.onnx").write_bytes(b"damaged")
+    with pytest.raises(WeightsError, match=r"wide\.plain\.onnx: differs from the checksum"):
+        known.plain_content()
+    (tmp_path / "wide.plain.onnx").unlink()
+    assert known.plain_content() == known.content()
 
 
 def test_attention_is_refused_where_there_is_none(tiny, tmp_path):
