@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import platform
 import statistics
 import time
 from collections.abc import Callable
@@ -13,14 +11,14 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from vitalcam.export import example
+from vitalcam.figures import latency
 from vitalcam.types import ModelSpec
 
 
 def machine() -> str:
     """What the times are of."""
     graphics = f", {torch.cuda.get_device_name()}" if torch.cuda.is_available() else ""
-    processor = platform.processor() or platform.machine()
-    return f"{processor}, {torch.get_num_threads()} of {os.cpu_count()} cores, torch {torch.__version__}{graphics}"
+    return f"{latency.machine()}, {torch.get_num_threads()} threads, torch {torch.__version__}{graphics}"
 
 
 def cost(network: nn.Module, spec: ModelSpec, *, rounds: int = 5) -> dict[str, float]:

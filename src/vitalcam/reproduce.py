@@ -1,14 +1,15 @@
-"""Run a recipe: train what is missing, evaluate, and set our numbers beside the paper's.
+"""Run a recipe: train what is missing, evaluate, measure costs. `vitalcam.paper_tables` sets it beside the paper.
 
 A cell is done when its folder has scores; what was interrupted goes on. A cell whose data are not there, or whose
-training failed, is shown with the reason.
+training failed, is shown with the reason. Trainings that recipes share are done once.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -16,17 +17,22 @@ from typing import Protocol
 import numpy as np
 
 from vitalcam import config, recipes, score_tables
+from vitalcam.cost import cost, machine
 from vitalcam.data import Clips, Preparation, Store
 from vitalcam.errors import DataError, UsageError
 from vitalcam.evaluate import evaluate
 from vitalcam.recipes import Cell, Recipe
+from vitalcam.recipes.splits import Split
 from vitalcam.report import files
 from vitalcam.train import train
 from vitalcam.training import ClipBatches, TrainedModel, Training
+from vitalcam.types import ModelSpec
 
 log = logging.getLogger(__name__)
 
 Score = tuple[float, float]
+
+_PREFIXES = {"heart_rate": "", "resp_rate": "resp_"}
 
 
 class Source(Protocol):
@@ -50,6 +56,9 @@ class Outcome:
         scores: value and standard error by name; empty if there are none.
         missing: why not.
         scored, expected: recordings.
+        people: who trained and who was tested, where one set was divided.
+        place: folder of its rows and scores.
+        losses: of its training, one for each epoch.
     """
 
     cell: Cell
@@ -57,6 +66,9 @@ class Outcome:
     missing: str = ""
     scored: int = 0
     expected: int = 0
+    people: str = ""
+    place: Path | None = None
+    losses: tuple[float, ...] = ()
 
 
 def reproduce(
@@ -84,8 +96,9 @@ def reproduce(
         an outcome for each cell, done or missing.
     """
     outcomes = []
+    sizes_px = frozenset(_training(recipe, cell).spec.size_px for cell in {c.model: c for c in recipe.cells()}.values())
     for cell in recipes.chosen(recipe.cells(), only):
-        run = _Cell(recipe, source, folder, cell, device, workers)
+        run = _Cell(recipe, source, folder, cell, device, workers, sizes_px)
         outcomes.append(run.outcome())
         if told:
             told(outcomes[-1])
@@ -102,10 +115,15 @@ class _Cell:
     cell: Cell
     device: str
     workers: int
+    sizes_px: frozenset[int]
 
     def outcome(self) -> Outcome:
-        training = config.build(Training, self.recipe.training_of(self.cell), where=f"models.{self.cell.model}.")
-        sets = {"source": self.source.name, "train": self.cell.train}
+        training = _training(self.recipe, self.cell)
+        costs = self._costs(training) if self.recipe.cost else {}
+        if not self.cell.train:
+            return Outcome(self.cell, costs)
+        split = config.to_dict(self._split) if self._split else None
+        sets = {"source": self.source.name, "train": self.cell.train, "split": split}
         trained = self.folder / "trainings" / config.digest({"training": config.to_dict(training), **sets})
         about = {"trained": trained.name, "test": self.cell.test, "protocol": config.to_dict(self.recipe.protocol)}
         about["measure"] = self.recipe.measuring_options(self.cell)
@@ -114,105 +132,80 @@ class _Cell:
             try:
                 self._run(training, trained, place)
             except (DataError, UsageError) as error:
-                return Outcome(self.cell, missing=str(error))
-        return self._read(place)
+                return Outcome(self.cell, costs, missing=str(error))
+        return self._read(trained, place, costs)
+
+    @property
+    def _split(self) -> Split | None:
+        return self.recipe.split(self.cell.split, self.cell.train) if self.cell.split else None
 
     def _run(self, training: Training, trained: Path, place: Path) -> None:
-        preparation = Preparation(training.spec.size_px, training.spec.fs_hz)
-        stores = {name: self.source.store(name, preparation) for name in (self.cell.train, self.cell.test)}
-        for name, store in stores.items():
-            if store is None:
-                raise DataError(f"no data of {name}")
+        train_on, test_on, people = self._sides(training.spec)
         weights = trained / "last.safetensors"
         if not (trained / "done").exists():
-            clips = Clips(stores[self.cell.train] or [], training.spec, change=training.target == "change")
+            clips = Clips(train_on, training.spec, change=training.target == "change")
             batches = ClipBatches(clips, training.batch, seed=training.seed, workers=self.workers)
-            about = {"source": self.source.name, "train": self.cell.train, "clips": len(clips)}
+            about = {"source": self.source.name, "train": self.cell.train, "clips": len(clips), "people": people}
             weights = train(training, batches, trained, about=about, device=self.device)
             files.write_text(trained / "done", "")
+        files.write_text(place / "people.txt", people)
         model = TrainedModel(weights, device=self.device, options=self.recipe.measuring_options(self.cell))
-        found = evaluate(stores[self.cell.test] or [], model, self.recipe.protocol, folder=place / "rows")
+        found = evaluate(test_on, model, self.recipe.protocol, folder=place / "rows")
         for line in score_tables.completeness(found)[1:]:
             log.warning("%s %s", self.cell.key, line.strip())
         score_tables.write(found, place)
 
-    def _read(self, place: Path) -> Outcome:
+    def _sides(self, spec: ModelSpec) -> tuple[Store, Store, str]:
+        """Recordings to train on and to test on, and how they were divided."""
+        train_on, test_on = self._store(self.cell.train, spec), self._store(self.cell.test, spec)
+        if self._split is None:
+            return train_on, test_on, ""
+        sides = self._split.of(card["subject"] for card in train_on.manifest)
+        words = (
+            f"{self.cell.train}, {self.cell.split}: {len(sides.train)} people train, {len(sides.test)} others are "
+            f"tested ({sides.rule}): {' '.join(sides.test)}"
+        )
+        return Store(train_on.folder, sides.train), Store(train_on.folder, sides.test), words
+
+    def _store(self, dataset: str, spec: ModelSpec) -> Store:
+        size_px = max(size for size in self.sizes_px if size % spec.size_px == 0)
+        store = self.source.store(dataset, dataclasses.replace(Preparation.of(spec), size_px=size_px))
+        if store is None:
+            raise DataError(f"no data of {dataset}")
+        return store
+
+    def _costs(self, training: Training) -> dict[str, Score]:
+        """Costs of the network as it measures, on this machine."""
+        options = {**training.options, **self.recipe.measuring_options(self.cell)}
+        about = {"model": training.model, "variant": training.variant, "options": options, "machine": machine()}
+        path = self.folder / "costs" / f"{config.digest(about)}.json"
+        if not path.exists():
+            network = dataclasses.replace(training, options=options, start="").network()
+            files.write_text(path, json.dumps({**about, "costs": cost(network, training.spec)}, indent=1) + "\n")
+        costs = json.loads(path.read_text(encoding="utf-8"))["costs"]
+        return {name: (value, np.nan) for name, value in costs.items()}
+
+    def _read(self, trained: Path, place: Path, costs: dict[str, Score]) -> Outcome:
         found = json.loads((place / "scores.json").read_text(encoding="utf-8"))
-        metrics = found["quantities"].get("heart_rate", {}).get("metrics", {})
         scores = {
-            name: (score["value"], np.nan if score["standard_error"] is None else score["standard_error"])
-            for name, score in metrics.items()
+            prefix + name: (score["value"], np.nan if score["standard_error"] is None else score["standard_error"])
+            for quantity, prefix in _PREFIXES.items()
+            for name, score in found["quantities"].get(quantity, {}).get("metrics", {}).items()
             if score["value"] is not None
         }
         missing = "" if scores else "no recording could be scored"
-        return Outcome(self.cell, scores, missing, found["scored"], found["expected"])
+        people = (place / "people.txt").read_text(encoding="utf-8")
+        return Outcome(
+            self.cell, {**scores, **costs}, missing, found["scored"], found["expected"], people, place, _losses(trained)
+        )
 
 
-@dataclass(frozen=True)
-class Line:
-    """Ours beside the paper's; NaN or None where unknown.
-
-    Attributes:
-        key: "MODEL/TRAIN/TEST".
-        score: name of the score.
-        ours, error: mean over the seeds; its standard error (of the one seed: that of the profile).
-        seeds: how many.
-        paper: value and standard error, or None.
-        missing: why there is none of ours.
-    """
-
-    key: str
-    score: str
-    ours: float
-    error: float
-    seeds: int
-    paper: Score | None
-    missing: str = ""
-
-    @property
-    def difference(self) -> float:
-        """Ours minus the paper's."""
-        return self.ours - self.paper[0] if self.paper else np.nan
+def _training(recipe: Recipe, cell: Cell) -> Training:
+    return config.build(Training, recipe.training_of(cell), where=f"models.{cell.model}.")
 
 
-def compare(recipe: Recipe, outcomes: Sequence[Outcome], scores: Sequence[str] = ("mae",)) -> list[Line]:
-    """Lines of the table: every cell of the outcomes, in their order, seeds together."""
-    lines = []
-    for key in dict.fromkeys(outcome.cell.key for outcome in outcomes):
-        mine = [outcome for outcome in outcomes if outcome.cell.key == key]
-        for score in scores:
-            expected = recipe.expect.get(key, {}).get(score)
-            paper = (float(expected[0]), float(expected[1]) if len(expected) > 1 else np.nan) if expected else None
-            given = [outcome.scores[score] for outcome in mine if score in outcome.scores]
-            missing = "; ".join(dict.fromkeys(outcome.missing for outcome in mine if outcome.missing))
-            lines.append(Line(key, score, *_over_seeds(given), len(given), paper, missing))
-    return lines
-
-
-def _over_seeds(given: Sequence[Score]) -> Score:
-    if len(given) < 2:
-        return given[0] if given else (np.nan, np.nan)
-    values = np.array([value for value, _ in given])
-    return float(values.mean()), float(values.std(ddof=1) / np.sqrt(values.size))
-
-
-def markdown(recipe: Recipe, source: Source, outcomes: Sequence[Outcome], scores: Sequence[str] = ("mae",)) -> str:
-    """The table, with what is missing under it."""
-    lines = compare(recipe, outcomes, scores)
-    done = [outcome for outcome in outcomes if outcome.scores]
-    text = [f"# {recipe.title}", recipe.paper, *([recipe.notes] if recipe.notes else [])]
-    text += [f"Data: {source.name}. {len(done)} of {len(outcomes)} cells have numbers.", ""]
-    text += ["| cell | score | ours | seeds | paper | difference |", "| --- | --- | --- | --- | --- | --- |"]
-    for line in lines:
-        ours = "missing" if line.missing and not line.seeds else _pair((line.ours, line.error))
-        paper, difference = (_pair(line.paper), f"{line.difference:+.2f}") if line.paper else ("–", "–")
-        difference = "–" if np.isnan(line.difference) else difference
-        text.append(f"| {line.key} | {line.score} | {ours} | {line.seeds} | {paper} | {difference} |")
-    gaps = dict.fromkeys(f"- {line.key}: {line.missing}" for line in lines if line.missing)
-    return "\n".join([*text, *(["", "Missing:", *gaps] if gaps else [])]) + "\n"
-
-
-def _pair(score: Score | None) -> str:
-    if score is None or np.isnan(score[0]):
-        return "–"
-    return f"{score[0]:.2f}" if np.isnan(score[1]) else f"{score[0]:.2f} ± {score[1]:.2f}"
+def _losses(trained: Path) -> tuple[float, ...]:
+    """Mean loss of each epoch: the last that was noted of it."""
+    lines = (trained / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
+    by_epoch = {row["epoch"]: float(row["loss"]) for row in map(json.loads, lines)}
+    return tuple(by_epoch[epoch] for epoch in sorted(by_epoch))

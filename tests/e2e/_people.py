@@ -1,7 +1,10 @@
 """Painted people as recordings of a data set."""
 
+import dataclasses
+
 import numpy as np
 
+from vitalcam.face.crop import area
 from vitalcam.synth.painted import PersonOnScreen, Scene, render
 from vitalcam.types import Frame, Recording, Signal, Video
 
@@ -27,3 +30,17 @@ def recording(name, heart_rate=72.0, seconds=8.0, *, visible=None, **attributes)
         "resp": Signal(person.breath(truth_s), truth_s, "resp"),
     }
     return Recording("painted", name, "1", name, {"rgb": video(scene, times)}, signals, attributes)
+
+
+def with_thermal(recording, *, every=1, late_s=0.0, stop_s=np.inf):
+    """A thermal camera of half the size beside it that sees the same field: 20 degrees and 0.05 a grey of green."""
+    rgb = recording.videos["rgb"]
+
+    def frames():
+        for index, frame in enumerate(rgb):
+            if index % every == 0 and frame.time_s < stop_s:
+                half = area(frame, np.array([0, 0, frame.width, frame.height]), (frame.height // 2, frame.width // 2))
+                yield Frame(20 + half[..., 1:2] / 20, frame.time_s + late_s, index)
+
+    thermal = Video("painted heat", rgb.width // 2, rgb.height // 2, 30.0 / every, rgb.duration_s, frames, "thermal")
+    return dataclasses.replace(recording, videos={"rgb": rgb, "thermal": thermal})

@@ -4,14 +4,12 @@ import dataclasses
 
 import numpy as np
 import pytest
-from _people import recording
+from _people import recording, with_thermal
 
 from vitalcam.data import Clips, Preparation, Prepared, Store, prepare, prepare_one
 from vitalcam.errors import ConfigError, DatasetError, UsageError
-from vitalcam.face.crop import area
 from vitalcam.methods import pos
 from vitalcam.models import factorizephys, mmrphys
-from vitalcam.types import Frame, Video
 
 SMALL = Preparation(size_px=18)
 SPEC = dataclasses.replace(mmrphys.VARIANTS["9_rgb_bvp"], frames=60)
@@ -64,20 +62,6 @@ def test_a_face_that_goes_leaves_a_gap():
     assert not prepared.valid[away].any()
     assert prepared.valid[prepared.time_s < 2.9].all()
     assert all(prepared.valid[i : i + 60].all() for _, i in Clips([prepared], SPEC).places)
-
-
-def with_thermal(recording, *, every=1, late_s=0.0, stop_s=np.inf):
-    """A thermal camera of half the size beside it that sees the same field: 20 degrees and 0.05 a grey of green."""
-    rgb = recording.videos["rgb"]
-
-    def frames():
-        for index, frame in enumerate(rgb):
-            if index % every == 0 and frame.time_s < stop_s:
-                half = area(frame, np.array([0, 0, frame.width, frame.height]), (frame.height // 2, frame.width // 2))
-                yield Frame(20 + half[..., 1:2] / 20, frame.time_s + late_s, index)
-
-    thermal = Video("painted heat", rgb.width // 2, rgb.height // 2, 30.0 / every, rgb.duration_s, frames, "thermal")
-    return dataclasses.replace(recording, videos={"rgb": rgb, "thermal": thermal})
 
 
 def test_heat_is_cut_where_the_face_is_seen_and_when():
