@@ -1,0 +1,5 @@
+"""``python -m vitalcam`` is ``vitalcam``."""
+
+from vitalcam.cli import main
+
+main()
