@@ -2,25 +2,26 @@
 
     python benchmarks/graphs.py factorizephys mmrphys:72_rgb mmrphys:36_rgb mmrphys:9_rgb
 
-"sigmoid": tanh(x) = 2 sigmoid(2x) - 1, the outer 2 and 1 taken up by the instance norm behind it. "rows": a 3x3x3
-convolution as three 2-D ones over the picture of all frames one below the other, each shifted by a frame. All give the
-same numbers; what came of it is in docs/speed.md.
+"sigmoid": tanh(x) = 2 sigmoid(2x) - 1, the outer 2 and 1 taken up by the instance norm behind it. "stacked": what
+export writes for ONNX Runtime (`vitalcam.stacking`). All give the same numbers; what came of it is in docs/speed.md.
 """
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 import onnx
 import torch
 from models import Run, interleaved
-from onnx import helper, numpy_helper
+from onnx import numpy_helper
 
 from vitalcam import registry
 from vitalcam.export import example, prepared, to_onnx
 from vitalcam.runtime import openvino_request, session
+from vitalcam.stacking import stacked
 
 ROUNDS = 5
 
@@ -36,7 +37,12 @@ def main() -> None:
         proto = to_onnx(prepared(module.build(variant)), spec, frames=24)
         video = example(spec, spec.frames)
         runs: dict[str, Run] = {}
-        for label, rewrite in (("", lambda graph: graph), ("sigmoid", sigmoids), ("rows", rows)):
+        rewrites: dict[str, Callable[[onnx.ModelProto], onnx.ModelProto]] = {
+            "": lambda graph: graph,
+            "sigmoid": sigmoids,
+            "stacked": partial(stacked, frames_multiple=spec.frames_multiple),
+        }
+        for label, rewrite in rewrites.items():
             changed = onnx.ModelProto()
             changed.CopyFrom(proto)
             blob = rewrite(changed).SerializeToString()
@@ -69,75 +75,6 @@ def sigmoids(proto: onnx.ModelProto) -> onnx.ModelProto:
         (epsilon,) = (attribute for attribute in norm.attribute if attribute.name == "epsilon")
         epsilon.f /= 4
     return proto
-
-
-def rows(proto: onnx.ModelProto) -> onnx.ModelProto:
-    """Every convolution to a multiple of 16 channels, where its frames can be stacked, as three 2-D ones."""
-    shapes = {
-        value.name: [d.dim_value for d in value.type.tensor_type.shape.dim]
-        for value in onnx.shape_inference.infer_shapes(proto).graph.value_info
-    }
-    weights = {tensor.name: numpy_helper.to_array(tensor) for tensor in proto.graph.initializer}
-    nodes: list[onnx.NodeProto] = []
-    for node in proto.graph.node:
-        fits = node.op_type == "Conv" and _fits(node, weights[node.input[1]], shapes.get(node.input[0]))
-        add = nodes.append
-        if fits:
-            _stacked(node, weights[node.input[1]], shapes[node.input[0]], proto.graph.initializer.append, add)
-        else:
-            add(node)
-    del proto.graph.node[:]
-    proto.graph.node.extend(nodes)
-    return proto
-
-
-def _attributes(node: onnx.NodeProto) -> tuple[list[int], list[int]]:
-    found = {attribute.name: helper.get_attribute_value(attribute) for attribute in node.attribute}
-    return list(found.get("strides", [1, 1, 1])), list(found.get("pads", [0] * 6))
-
-
-def _fits(node: onnx.NodeProto, weight: np.ndarray, shape: list[int] | None) -> bool:
-    (stride_t, stride, _), pads = _attributes(node)
-    if not shape or weight.shape[0] % 16 or weight.shape[2] != 3 or stride_t != 1 or pads[0] != 1:
-        return False
-    return shape[3] >= 5 and (shape[3] + 2 * pads[1]) % stride == 0
-
-
-def _stacked(
-    node: onnx.NodeProto,
-    weight: np.ndarray,
-    shape: list[int],
-    keep: Callable[[onnx.TensorProto], None],
-    add: Callable[[onnx.NodeProto], None],
-) -> None:
-    """Frame t of the result lies at row (t + 1) H; what lies between the frames is cut away."""
-    (_, stride, _), (_, pad, _, *_) = _attributes(node)
-    out, channels, _, kernel, _ = weight.shape
-    (x, y), height, width = (node.input[0], node.output[0]), shape[3] + 2 * pad, shape[4]
-
-    def const(label: str, value: object) -> str:
-        keep(numpy_helper.from_array(np.ascontiguousarray(value), f"{y}_{label}"))
-        return f"{y}_{label}"
-
-    def op(kind: str, label: str, *inputs: str, **attributes: object) -> str:
-        add(helper.make_node(kind, inputs, [f"{y}_{label}"], **attributes))
-        return f"{y}_{label}"
-
-    if pad:
-        x = op("Pad", "padded", x, const("margins", [0, 0, 0, pad, 0, 0, 0, 0, pad, 0]))
-    x = op("Reshape", "rows", x, const("in", [1, channels, -1, width]))
-    taps = [
-        op(
-            "Conv", f"tap{i}", x, const(f"weight{i}", weight[:, :, i]), strides=[stride, stride],
-            pads=[(2 - i) * height, pad, i * height + kernel - stride, pad],
-        )
-        for i in range(3)
-    ]  # fmt: skip
-    total = op("Add", "all", op("Add", "two", taps[0], taps[1]), taps[2])
-    size = [1, out, -1, height // stride, (width + 2 * pad - kernel) // stride + 1]
-    frames = op("Reshape", "frames", total, const("out", size))
-    ends = [const("first", [1, 0]), const("end", [-1, (height - kernel) // stride + 1]), const("axes", [2, 3])]
-    add(helper.make_node("Slice", [frames, *ends], [y]))
 
 
 if __name__ == "__main__":
