@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from vitalcam.errors import DatasetError, UsageError
+from vitalcam.errors import DatasetError, UnknownName, UsageError
 
 if TYPE_CHECKING:
     from vitalcam.data import Clips
     from vitalcam.evaluate import Evaluation
     from vitalcam.person import Runner
+    from vitalcam.reproduce import Outcome
     from vitalcam.train import Progress
     from vitalcam.training import Training
     from vitalcam.types import ModelSpec, Recording
@@ -74,9 +75,10 @@ def prepare(ctx: click.Context, folder: Path, out: Path, size_px: int, fs_hz: fl
 @click.option("--steps", type=click.IntRange(1), default=100, show_default=True, help="Of synthetic people, per epoch.")
 @click.option("--out", type=_FOLDER, required=True, metavar="DIR", help="Weights, log and checkpoints.")
 @click.option("--device", default="", help="As torch names it; a GPU where there is one.")
+@click.option("--tensorboard", is_flag=True, help="A log for TensorBoard too, which must be installed.")
 def train(
     model: str, settings: tuple[str, ...], prepared: Path | None, plates: Path | None, validation: Path | None,
-    steps: int, out: Path, device: str,
+    steps: int, out: Path, device: str, tensorboard: bool,
 ) -> None:  # fmt: skip
     """Train MODEL, or go on where a training in the same --out was interrupted. Needs [train].
 
@@ -98,7 +100,9 @@ def train(
         batches, held_out, about = _takes(training, plates, steps, device or "cpu")
     if validation:
         held_out = ClipBatches(_clips(validation, training.spec), training.batch, seed=None)
-    path = run(training, batches, out, validation=held_out, about=about, device=device, progress=_told)
+    path = run(
+        training, batches, out, validation=held_out, about=about, device=device, progress=_told, tensorboard=tensorboard
+    )
     click.echo(f"{path}: trained; evaluate it with: vitalcam evaluate FOLDER --weights {path}")
 
 
@@ -248,29 +252,43 @@ def recipes() -> None:
 
     for name in all_recipes.names():
         recipe = all_recipes.load(name)
-        click.echo(f"{name:22} {len(recipe.cells()):3} cells  {recipe.paper}")
+        click.echo(f"{name:24} {len(recipe.cells()):3} cells  {recipe.title}")
+
+
+def _cell_told(outcome: Outcome) -> None:
+    click.echo(f"{outcome.cell.keys[-1]}: {outcome.missing or 'done'}", err=True)
 
 
 @click.command()
 @click.argument("name")
 @click.argument("settings", nargs=-1, metavar="[KEY=VALUE]...")
-@click.option("--only", multiple=True, metavar="AXIS=NAME", help="Run these cells only: model, train, test or seed.")
+@click.option("--only", multiple=True, metavar="AXIS=NAME", help="Some cells: model, train, test, split or seed.")
+@click.option("--score", "wanted", multiple=True, help="Show these, such as rmse or resp_mae; the files have all.")
 @click.option("--people", type=click.IntRange(1), default=16, show_default=True, help="In each stand-in.")
 @click.option("--seconds", type=float, default=20.0, show_default=True, help="Of each of their recordings.")
-@click.option("--out", type=_FOLDER, required=True, metavar="DIR", help="Stand-ins, trainings and scores.")
+@click.option("--out", type=_FOLDER, required=True, metavar="DIR", help="Stand-ins, trainings, scores and tables.")
 @click.option("--device", default="", help="As torch names it; a GPU where there is one.")
+@click.option("--workers", default=0, show_default=True, help="Processes that read clips ahead.")
 def reproduce(
-    name: str, settings: tuple[str, ...], only: tuple[str, ...], people: int, seconds: float, out: Path, device: str
-) -> None:
+    name: str, settings: tuple[str, ...], only: tuple[str, ...], wanted: tuple[str, ...], people: int, seconds: float,
+    out: Path, device: str, workers: int,
+) -> None:  # fmt: skip
     """Run the recipe NAME on synthetic stand-ins of the papers' data sets: ours, the paper's, the difference.
 
-    What is done is kept in --out and not done again. Needs [train].
+    What is done is kept in --out and not done again; the recipes may share one. The table goes to NAME.md and NAME.csv
+    there, with all scores. KEY=VALUE changes the recipe: training.epochs=1 matrix.seed=[1,2]. Needs [train].
     """
+    from vitalcam import paper_tables
     from vitalcam import recipes as all_recipes
     from vitalcam import reproduce as bench
     from vitalcam.standins import StandIns
 
+    for score in wanted:
+        if score not in all_recipes.SCORES:
+            raise UnknownName("score", score, all_recipes.SCORES)
     recipe = all_recipes.load(name, settings)
     source = StandIns(out / "standins", people=people, duration_s=seconds)
-    outcomes = bench.reproduce(recipe, source, out, only=only, device=device)
-    click.echo(bench.markdown(recipe, source, outcomes))
+    outcomes = bench.reproduce(recipe, source, out, only=only, device=device, workers=workers, told=_cell_told)
+    click.echo(paper_tables.markdown(recipe, source, outcomes, wanted or paper_tables.HEADLINES))
+    for path in paper_tables.write(recipe, source, outcomes, out, Path(name).stem):
+        click.echo(f"written: {path}", err=True)
