@@ -32,6 +32,13 @@ def test_scenes_are_of_the_set():
     assert [scene.scenario for scene in scenes] == ["still", "talk", "rotate", "glide", "still", "talk"]
 
 
+@needs_heads
+def test_sets_with_a_thermal_camera_have_one():
+    cameras = {name: standins.scenes(name, 1, 5.0)[0].camera for name in standins.SETS}
+    assert {name for name, camera in cameras.items() if camera.thermal} == {"iBVP", "BP4D+"}
+    assert {name for name, camera in cameras.items() if camera.fps_hz == 25} == {"BP4D+"}
+
+
 def test_a_set_without_stand_in_is_not_there(tmp_path):
     assert standins.StandIns(tmp_path).store("VIPL", Preparation(9)) is None
     assert not list(tmp_path.iterdir())
