@@ -23,7 +23,7 @@ from vitalcam import __version__
 from vitalcam.errors import UsageError, VitalcamError
 
 if TYPE_CHECKING:
-    from vitalcam.batch import Manifest, Outcome, Progress, Task
+    from vitalcam.batch import Manifest, Outcome, Task
     from vitalcam.report.outputs import Outputs
     from vitalcam.settings import Settings
 
@@ -31,6 +31,7 @@ _FILE = click.Path(path_type=Path)
 
 _ELSEWHERE = {
     **dict.fromkeys(("models", "weights"), "models"),
+    "demo": "demo",
     "synth": "synth",
     "plates": "plates",
     **dict.fromkeys(("prepare", "train", "evaluate", "recipes", "reproduce"), "research"),
@@ -189,43 +190,6 @@ def methods() -> None:
         spec = registry.find("methods", name).SPEC
         table.add_row(name, ", ".join(spec.outputs), Text(spec.paper))
     terminal.console().print(table)
-
-
-@main.command()
-@click.option("--out", type=_FILE, default=Path(), metavar="DIR", help="Where the figure goes; here by default.")
-@click.option("--heart-rate", type=click.FloatRange(45, 180), default=72.0, show_default=True, metavar="BPM")
-@click.option("--seconds", type=click.FloatRange(10, 300), default=30.0, show_default=True, metavar="S")
-@click.pass_context
-def demo(ctx: click.Context, out: Path, heart_rate: float, seconds: float) -> None:
-    """Paint a simple face of known pulse, measure it, draw the figure; no video is needed."""
-    from vitalcam import report
-    from vitalcam.report import files, progress, terminal
-
-    path = out / "vitalcam-demo.png"
-    files.probe(path)
-    with progress.bar(quiet=False) as tick:
-        result = _demo(heart_rate, seconds, tick)
-    report.write_figure(result, path)
-    click.echo(report.summary(result))
-    click.echo(f"  painted with {heart_rate:.1f} beats/min and 15.0 breaths/min")
-    _tell(f"wrote {path}")
-    ctx.exit(0 if terminal.measured(result) else 3)
-
-
-def _demo(heart_rate_bpm: float, seconds: float, progress: Progress | None) -> Any:
-    import dataclasses
-
-    import numpy as np
-
-    from vitalcam.pipeline import Stream
-    from vitalcam.synth.painted import PersonOnScreen, Scene, render
-    from vitalcam.video.read import open_video
-
-    times_s = np.arange(round(seconds * 30)) / 30
-    scene = Scene(people=(PersonOnScreen(heart_rate_bpm=heart_rate_bpm),))
-    video = open_video(zip(times_s.tolist(), render(scene, times_s), strict=True))
-    video = dataclasses.replace(video, source="demo: a painted face, not a person")
-    return Stream(video, progress=(lambda t: progress(t, seconds)) if progress else None).result
 
 
 def _measure(asked: _Asked) -> int:

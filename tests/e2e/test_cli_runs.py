@@ -162,14 +162,6 @@ def test_workers_end_when_their_parent_is_killed(clips: Path, tmp_path: Path) ->
     assert not list(out.rglob("*.part"))
 
 
-def test_demo_measures_the_rate_that_it_paints(tmp_path: Path) -> None:
-    done = vitalcam("demo", "--seconds", 10, "--heart-rate", 84, "--out", "there", cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
-    said = next(line for line in done.stdout.splitlines() if "heart rate" in line)
-    assert abs(float(said.split()[2]) - 84) < 2
-    assert [path.name for path in (tmp_path / "there").iterdir()] == ["vitalcam-demo.png"]
-
-
 def test_version(tmp_path: Path) -> None:
     from vitalcam import __version__
 
