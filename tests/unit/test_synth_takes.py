@@ -14,10 +14,12 @@ if importlib.util.find_spec("anny") is None:
 torch = pytest.importorskip("torch")
 
 from vitalcam import registry  # noqa: E402
+from vitalcam.commands import research  # noqa: E402
 from vitalcam.errors import ConfigError, DatasetError  # noqa: E402
 from vitalcam.signal import spectrum  # noqa: E402
 from vitalcam.synth import clips, plates, takes  # noqa: E402
 from vitalcam.synth.film import Film  # noqa: E402
+from vitalcam.training import SyntheticBatches, Training  # noqa: E402
 
 RECIPE = plates.Recipe(duration_s=11.0, scenario=("still",), identities=(12, 13), seed=3)
 CLEAN = dataclasses.replace(takes.Shooting.plain(), light=(1e6, 1e6))
@@ -133,7 +135,7 @@ def test_plates_that_do_not_suffice_are_refused(plate):
 
 
 def test_a_bank_goes_on_where_it_was_killed(tmp_path):
-    recipe = dataclasses.replace(RECIPE, duration_s=1.5)
+    recipe = dataclasses.replace(RECIPE, duration_s=2.5)
     kept, killed = plates.fill(tmp_path, recipe, 1, validation=1)
     validation, training = (plates.Bank(card.parent) for card in (kept, killed))
     assert training[0].scene.identity < plates.VALIDATION[0] <= validation[0].scene.identity < plates.VALIDATION[1]
@@ -148,6 +150,12 @@ def test_a_bank_goes_on_where_it_was_killed(tmp_path):
     assert list(plates.fill(tmp_path, recipe, 1, validation=1)) == [kept, killed]
     assert kept.stat().st_mtime_ns == unchanged
     assert torch.equal(clips.shoot(plates.Bank(killed.parent), range(3), **wish).video, before.video)
+    taught, kept_out, about = research._takes(Training("mmrphys", "9_rgb", batch=2), tmp_path, 5, "cpu")
+    assert (taught.steps, kept_out.steps, kept_out.seed) == (5, 2, 0)
+    assert about == {"plates": training.digest, "validation": validation.digest}
+    pictures, waves = next(SyntheticBatches(taught.training, steps=1, plates=training, frames=30).epoch(1))
+    assert pictures.shape == (2, 3, 30, 9, 9)
+    assert {kind: wave.shape for kind, wave in waves.items()} == {"bvp": (2, 30), "resp": (2, 30)}
     with pytest.raises(ConfigError, match="another recipe"):
         list(plates.fill(tmp_path, dataclasses.replace(recipe, seed=9), 1, validation=1))
 

@@ -25,7 +25,7 @@ from vitalcam.types import Floats
 
 Range = tuple[float, float]
 _LEAD_S = 0.4  # frames before and after a clip, from which uneven ones are brought on time
-_BLOCK_PX = 8.0  # of the camera, that an encoder treats alike
+_BLOCK_PX = 16.0  # of the camera, that an encoder treats alike
 _TO_YUV = ((0.299, 0.587, 0.114), (-0.169, -0.331, 0.5), (0.5, -0.419, -0.081))
 FINE_PX = 36
 """Smaller takes are area means of squares of this size, because an encoder sees no less."""
@@ -49,7 +49,8 @@ class Shooting:
         hunting: changes of exposure and balance by the camera's automatics; the plate's camera's where that is more.
         light: electrons at white, in those of the plate's camera.
         encoded: share of takes that went through an encoder.
-        ignored: change (in levels, 0..255) up to which the encoder leaves a place as it was.
+        ignored: change (in levels, 0..255) up to which the encoder leaves a place as it was; beside x264, errors are of
+            the size and the slowness of crf 8 at 0.25, of crf 23 at 0.7 and of crf 28 at 1.
         keys_s: time from one key frame to the next, at which all places are sent anew.
     """
 
@@ -65,8 +66,8 @@ class Shooting:
     gamma: Range = (0.8, 1.25)
     hunting: Range = (0.001, 0.03)
     light: Range = (0.3, 2.0)
-    encoded: float = 0.5
-    ignored: Range = (0.1, 1.5)
+    encoded: float = 0.7
+    ignored: Range = (0.15, 1.0)
     keys_s: Range = (1.0, 10.0)
 
     @classmethod
@@ -301,14 +302,14 @@ def encoded(
 ) -> Tensor:
     """What is left of pictures (T, 3, n, n) after an encoder: places stay as they were until they changed enough.
 
-    A place is sent with an error, and key frames send every place. What red and blue have beside the luma is sent more
-    coarsely.
+    A place is sent with an error as large as what is ignored, and key frames send every place. What red and blue have
+    beside the luma is sent half as finely.
 
     Args:
         shown: values 0..255.
         times_s: (T,) of the pictures.
         rng: of errors and key frames.
-        ignored: mean change of a place that is not sent, in levels.
+        ignored: mean change of a place, in levels, that is never sent; twice that is always.
         key_s: from one key frame to the next.
         place_px: side of a place.
     """
@@ -318,8 +319,8 @@ def encoded(
     yuv = torch.einsum("dc,tcyx->tdyx", to_yuv, shown)
     noise = torch.Generator(shown.device).manual_seed(int(rng.integers(2**31)))
     drawn = torch.rand((2, frames, 3, n // place_px, n // place_px), generator=noise, device=shown.device)
-    step = ignored * torch.tensor([1.0, 1.5, 1.5], device=shown.device)[:, None, None]
-    above, error = step * (0.5 + drawn[0]), _spread(step * (drawn[1] - 0.5), place_px)
+    step = ignored * torch.tensor([1.0, 2.0, 2.0], device=shown.device)[:, None, None]
+    above, error = step * (1 + drawn[0]), _spread(step * (2 * drawn[1] - 1), place_px)
     key = np.diff(np.floor(times_s / key_s + rng.random()), prepend=-np.inf) > 0
     held, last = torch.empty_like(yuv), yuv[0]
     for t, now in enumerate(yuv):
