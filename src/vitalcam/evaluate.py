@@ -239,7 +239,9 @@ def _judged(
     found = protocol.prepared(wave[both], kind, fs_hz, differenced=differenced)
     snr_db, macc = protocol.likeness(found, truth[both], kind, fs_hz)
     rate, estimate = protocol.true_rate(truth[both], kind, fs_hz), protocol.rate(found, kind, fs_hz)
-    return dataclasses.replace(row, truth=rate, estimate=estimate, snr_db=snr_db, macc=macc, null=null)
+    return dataclasses.replace(
+        row, truth=rate, estimate=estimate, wave_rate=estimate, snr_db=snr_db, macc=macc, null=null
+    )
 
 
 def read(folder: Path) -> Evaluation:

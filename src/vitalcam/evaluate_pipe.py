@@ -80,8 +80,9 @@ def _row(recording: Recording, result: Result, kind: str, said: Estimate, protoc
     both = longest(known & np.isfinite(found))
     if both is None:
         return row
-    snr_db, macc = protocol.likeness(protocol.prepared(found[both], kind, fs_hz), truth[both], kind, fs_hz)
-    return dataclasses.replace(row, snr_db=snr_db, macc=macc)
+    prepared = protocol.prepared(found[both], kind, fs_hz)
+    snr_db, macc = protocol.likeness(prepared, truth[both], kind, fs_hz)
+    return dataclasses.replace(row, snr_db=snr_db, macc=macc, wave_rate=protocol.rate(prepared, kind, fs_hz))
 
 
 def _candidate(said: Estimate) -> float:

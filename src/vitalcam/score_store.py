@@ -72,7 +72,7 @@ class Kept:
         return self.folder / f"{file_name(recording.dataset, recording.id)}.rows.json"
 
 
-_NUMBERS = ("t0_s", "t1_s", "truth", "estimate", "snr_db", "macc", "confidence", "candidate")
+_NUMBERS = ("t0_s", "t1_s", "truth", "estimate", "snr_db", "macc", "confidence", "candidate", "wave_rate")
 
 
 def _plain(row: Row) -> dict[str, Any]:

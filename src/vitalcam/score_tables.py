@@ -198,8 +198,8 @@ def comparison(first: Sequence[Evaluation], second: Sequence[Evaluation]) -> lis
         first, second: one evaluation for each seed.
 
     Returns:
-        for each quantity that both have: "quantity", the two names, the share of windows that each answered, and what
-        `paired` returns; unknown is None.
+        for each quantity that both have: "quantity", the two names, the share of windows that each answered, what
+        `paired` returns and, where each side is one evaluation, what `vitalcam.trust.more_right` does; unknown is None.
 
     Raises:
         UsageError: they were not evaluated in the same way, or have no window in common.
@@ -221,6 +221,9 @@ def comparison(first: Sequence[Evaluation], second: Sequence[Evaluation]) -> lis
             line[f"{side}_name"] = ", ".join(dict.fromkeys(one.name for one in ones))
             line[f"{side}_seeds"], line[f"{side}_answered"] = len(ones), float(np.mean(coverage))
         found = scores.paired([one.of(quantity) for one in first], [one.of(quantity) for one in second])
+        if len(everything) == 2:
+            gain = trust.more_right(first[0].of(quantity), second[0].of(quantity))
+            line |= dict(zip(("right", "right_low", "right_high"), gain, strict=True))
         lines.append(_plain({**line, **found}))
     return lines
 
@@ -233,10 +236,15 @@ def compared(line: Mapping[str, Any]) -> list[str]:
         for side in ("first", "second")
     ]
     interval = f"{_number(line['low'])} to {_number(line['high'])}"
+    right = []
+    if line.get("right") is not None:
+        span = f"{_percent(line['right_low'])} to {_percent(line['right_high'])}"
+        right = [f"of all windows the first is right in {_percent(line['right'])} more, 95 % {span}"]
     return [
         f"{line['quantity']}, {line['n']} windows of {line['subjects']} subjects that both answered",
         *sides,
         f"first minus second {_number(line['difference'])}, 95 % {interval} (drawing subjects)",
+        *right,
         f"p over subjects: t {_number(line['t_subjects'])}, Wilcoxon {_number(line['wilcoxon_subjects'])}",
         f"p over windows, as if they were independent: t {_number(line['t'])}, Wilcoxon {_number(line['wilcoxon'])}",
     ]

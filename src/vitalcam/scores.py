@@ -36,6 +36,7 @@ class Row:
         confidence: 0..1, NaN where the estimate came without.
         attributes: of person and scene.
         candidate: the rate that would be given if any confidence were enough, NaN where there is none.
+        wave_rate: rate of the predicted wave, read off by the protocol whatever the pipe thinks of it.
         null: the true wave is known, and it is that of somebody without a pulse: any number is wrong.
     """
 
@@ -53,6 +54,7 @@ class Row:
     reason: str = ""
     attributes: Mapping[str, Any] = field(default_factory=dict)
     candidate: float = math.nan
+    wave_rate: float = math.nan
     null: bool = False
 
     @property
@@ -220,6 +222,13 @@ def paired(first: Sequence[Sequence[Row]], second: Sequence[Sequence[Row]]) -> d
 
 
 _Place = tuple[str, str, str, float, float]
+
+
+def shared(first: Sequence[Row], second: Sequence[Row]) -> list[tuple[Row, Row]]:
+    """The windows of known rate that two evaluations have in common, answered or not."""
+    others = {_place(row): row for row in second}
+    found = [(row, others[_place(row)]) for row in first if _place(row) in others]
+    return [pair for pair in found if all(math.isfinite(row.truth) for row in pair)]
 
 
 def _place(row: Row) -> _Place:

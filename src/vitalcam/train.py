@@ -9,6 +9,7 @@ where there is validation data, ``best.safetensors`` (weights with the training 
 from __future__ import annotations
 
 import contextlib
+import importlib
 import json
 import math
 import time
@@ -66,6 +67,7 @@ def train(
     device: str = "",
     save_every_s: float = 60.0,
     progress: Callable[[Progress], None] | None = None,
+    tensorboard: bool = False,
 ) -> Path:
     """Train a network, or go on where a training in this folder was interrupted.
 
@@ -78,6 +80,7 @@ def train(
         device: as torch names it; a GPU where there is one, by default.
         save_every_s: at most so much work is lost by a kill.
         progress: is called now and then.
+        tensorboard: write the numbers of ``metrics.jsonl`` for TensorBoard too, into ``tensorboard``.
 
     Returns:
         the weights after the last epoch.
@@ -86,12 +89,14 @@ def train(
         ConfigError: the folder holds another training.
         DataError: the loss is no number any more; what was saved before stays.
         WeightsError: the weights to start from do not fit.
+        UsageError: TensorBoard is asked for and not installed.
     """
     about = {"training": config.to_dict(training), "data": dict(about or {}), "steps": batches.steps}
     with _processes(device) as (place, where):
         run = _Run(training, batches, validation, folder, about, place, where)
         run.resume()
-        run.go(save_every_s, progress)
+        with _board(folder, run.done) if tensorboard and place.rank == 0 else contextlib.nullcontext() as run.board:
+            run.go(save_every_s, progress)
     return folder / "last.safetensors"
 
 
@@ -120,6 +125,7 @@ class _Run:
         self.epoch, self.step = 1, 0
         self.total = torch.zeros((), device=device, dtype=torch.float64)
         self.best = math.inf
+        self.board: Any = None
         torch.manual_seed(training.seed + place.rank)
 
     def go(self, save_every_s: float, progress: Callable[[Progress], None] | None) -> None:
@@ -214,6 +220,10 @@ class _Run:
         """Append a line to the metrics."""
         with (self.folder / "metrics.jsonl").open("a", encoding="utf-8") as file:
             file.write(json.dumps(row) + "\n")
+        if self.board is not None:
+            for name in row.keys() - {"step"}:
+                self.board.add_scalar(name, row[name], row["step"])
+            self.board.flush()
 
     def write_weights(self, name: str, row: Mapping[str, Any]) -> None:
         """Weights with everything needed to use them and to say where they come from."""
@@ -319,6 +329,19 @@ class _Clock:
                 waited = self._waited_s / spent_s
                 self._progress(Progress(run.epoch, epochs, run.done, steps, loss, speed, waited, left_s))
         self._looked_s, self._looked_at, self._waited_s = now_s, run.step, 0.0
+
+
+def _board(folder: Path, step: int) -> Any:
+    """A TensorBoard log that goes on after ``step``: what was written later, by a process that was killed, is dropped.
+
+    Raises:
+        UsageError: TensorBoard is not installed.
+    """
+    try:
+        tensorboard: Any = importlib.import_module("torch.utils.tensorboard")  # has no types where it is not installed
+    except ImportError as error:
+        raise UsageError("a log for TensorBoard: install it first: pip install tensorboard") from error
+    return tensorboard.SummaryWriter(str(folder / "tensorboard"), purge_step=step + 1)
 
 
 def _optimiser(training: Training, network: nn.Module, steps: int) -> tuple[torch.optim.Optimizer, Any]:

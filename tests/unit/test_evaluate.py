@@ -298,6 +298,10 @@ def test_models_are_compared_on_what_both_answered(evaluation):
     assert (line["first_name"], line["second_name"], line["second_seeds"]) == ("middle", "worse", 2)
     assert (line["n"], line["subjects"]) == (7, 4)
     assert line["difference"] < 0
+    assert "right" not in line, "several seeds have no windows of their own"
+    [alone] = score_tables.comparison([evaluation], [other])
+    assert alone["right"] == 0, "an error of 3 to 4 is still right"
+    assert "of all windows the first is right in 0 % more" in "\n".join(score_tables.compared(alone))
     assert line["t_subjects"] < 0.05
     words = "\n".join(score_tables.compared(line))
     assert "7 windows of 4 subjects that both answered" in words

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -264,3 +265,47 @@ def test_too_little_data_is_refused(monkeypatch):
 def test_bad_settings_are_named(values, error, says):
     with pytest.raises(error, match=says):
         config.build(Training, values)
+
+
+class Board:
+    """Stands in for TensorBoard's writer: keeps what it is given."""
+
+    def __init__(self, folder, purge_step):
+        self.folder, self.purge_step, self.scalars = folder, purge_step, []
+        boards.append(self)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.closed = True
+
+    def add_scalar(self, name, value, step):
+        self.scalars.append((step, name, value))
+
+    def flush(self):
+        pass
+
+
+boards: list[Board] = []
+
+
+def test_tensorboard_has_the_numbers_of_the_metrics(tmp_path, monkeypatch):
+    boards.clear()
+    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", SimpleNamespace(SummaryWriter=Board))
+    train(SMALL, batches(), tmp_path, device="cpu", tensorboard=True)
+    train(dataclasses.replace(SMALL), batches(), tmp_path, device="cpu", tensorboard=True)
+    first, again = boards
+    assert first.folder == str(tmp_path / "tensorboard")
+    assert first.purge_step == 1
+    assert again.purge_step == rows(tmp_path)[-1]["step"] + 1, "what is done is not logged twice"
+    assert again.scalars == []
+    assert first.closed
+    expected = {(row["step"], key, value) for row in rows(tmp_path) for key, value in row.items() if key != "step"}
+    assert set(first.scalars) == expected
+
+
+def test_without_tensorboard_it_is_said_how_to_get_it(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
+    with pytest.raises(UsageError, match="pip install tensorboard"):
+        train(SMALL, batches(), tmp_path, device="cpu", tensorboard=True)

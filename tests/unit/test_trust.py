@@ -41,6 +41,16 @@ def test_silence_is_counted_where_there_is_no_pulse():
     assert found["silent"] == pytest.approx(2 / 3)
 
 
+def test_who_refuses_is_not_more_right():
+    bold = rows([60, 70, 61, 90], [60] * 4)
+    shy = rows([60, NAN, NAN, NAN], [60] * 4)
+    gain, low, high = trust.more_right(bold, shy)
+    assert gain == 0.25
+    assert low <= gain <= high
+    assert trust.more_right(shy, bold)[0] == -0.25
+    assert math.isnan(trust.more_right(bold, rows([60], [NAN]))[0])
+
+
 def test_risk_falls_with_coverage_where_confidence_knows():
     coverage, mae, wrong = trust.risk_coverage(rows([60, 62, 70, NAN], [60, 60, 60, 60], [0.9, 0.6, 0.2, 0]))
     assert coverage.tolist() == [0.25, 0.5, 0.75]
