@@ -59,6 +59,22 @@ def test_faces_of_the_ladder_stay_in_the_picture():
         assert (box[:, :2] < size - 0.5 * box[:, 2:]).all(), scene.scenario
 
 
+def test_shards_make_the_whole_ladder_without_doing_anything_twice(tmp_path, monkeypatch):
+    from click.testing import CliRunner
+
+    from vitalcam.commands.synth import synth
+    from vitalcam.synth import recordings
+
+    written: list[str] = []
+    monkeypatch.setattr(recordings, "write_scene", lambda folder, scene: written.append(folder.name))
+    for shard in ("1/3", "2/3", "3/3"):
+        assert CliRunner().invoke(synth, ["ladder-1", "--out", str(tmp_path), "--shard", shard]).exit_code == 0
+    assert sorted(written) == sorted(recordings.name(scene) for scene in scenarios.ladder())
+    for wrong in ("0/3", "4/3", "2", "a/b"):
+        result = CliRunner().invoke(synth, ["ladder-1", "--out", str(tmp_path), "--shard", wrong])
+        assert (result.exit_code, "1/2 and 2/2" in result.output) == (2, True)
+
+
 def test_null_twin_differs_in_the_pulse_alone():
     scene = scenarios.sample("still", 1)
     assert dataclasses.replace(scene.null_twin(), pulse=True) == scene
