@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from collections.abc import Sequence
 from concurrent.futures import Executor, Future
@@ -238,8 +237,8 @@ class Person:
         run = max(runs(valid), key=lambda r: r.stop - r.start, default=slice(0, 0))
         if (run.stop - run.start) / self._fs_hz < breath.MIN_DURATION_S:
             short = t_s - self.start_s < breath.MIN_DURATION_S + 1
-            reason: Reason = "too_short" if short else "gap"
-            return Estimate("resp_rate", None, "breaths/min", t0_s, t_s, 0.0, reason, "fused")
+            missing: Reason = "too_short" if short else "gap"
+            return Estimate("resp_rate", None, "breaths/min", t0_s, t_s, 0.0, missing, "fused")
         values, time_s = values[run], time_s[run]
         start = round(time_s[0] * self._fs_hz)
         waves = {name: stitcher.wave(start, start + time_s.size) for name, stitcher in self.waves.items()}
@@ -253,17 +252,15 @@ class Person:
             heart_rate_hz=heart_rate_hz(rates, time_s) if pulse else None,
             network=waves.get("resp"),
         )
-        found = breath.fuse(breath.sources(window), fs_hz=self._fs_hz)
-        value = None if found.rate_hz is None else 60 * found.rate_hz
+        seen = breath.evidence(window)
+        trust, reason = breath.confidence(seen), breath.refusal(seen)
         low, high = RESP_RATE_PER_MIN
-        if value is not None and not low <= value <= high:
-            found = dataclasses.replace(found, reason="no_breath")
-            value = None
-        if value is not None:
-            self.breath.add(start, found.wave, signed=False)
-        return Estimate(
-            "resp_rate", value, "breaths/min", t0_s, t_s, found.confidence, found.reason, "fused", found.evidence
-        )
+        if reason is None and not (trust >= self._settings.min_confidence and low <= seen.rate_per_min <= high):
+            reason = breath.weakness(seen)
+        if reason is None:
+            self.breath.add(start, seen.wave, signed=False)
+        value = seen.rate_per_min if reason is None else None
+        return Estimate("resp_rate", value, "breaths/min", t0_s, t_s, trust, reason, "fused", seen.features())
 
     def _window(self, t0_s: float, t1_s: float, seen_s: float) -> quality.Window | Reason:
         """What quality judges: the last stretch without a gap that is long enough; or why there is none."""
@@ -302,7 +299,7 @@ class Person:
         )
 
     def _checks(self) -> list[ModuleType]:
-        return [m for m in (pos, chrom, green) if self._runner.spec.name != m.SPEC.name][:2]
+        return [m for m in (pos, chrom, green) if self._runner.spec.name != m.SPEC.name]
 
 
 def heart_rate_hz(windows: Sequence[Estimate], time_s: Floats) -> Floats:

@@ -7,6 +7,7 @@ whitened, and the frequency is taken at which all of them together leave least u
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -21,11 +22,11 @@ Array = NDArray[np.float64]
 
 LOW_HZ, HIGH_HZ = 5 / 60, 36 / 60
 """Breathing rates that are looked for."""
-MIN_DURATION_S = 20.0
+MIN_DURATION_S = 15.0
 MIN_SHARE = 2.5
 """Log-likelihood ratio from which a source counts as one that agrees."""
 MARGIN = 2.0
-"""Lead over the best frequency elsewhere."""
+"""Lead over the best frequency elsewhere; with less the sources contradict each other."""
 
 
 @dataclass(frozen=True)
@@ -50,22 +51,36 @@ class Window:
 
 
 @dataclass(frozen=True)
-class Breath:
+class Evidence:
     """What the sources say together.
 
     Attributes:
-        rate_hz: breathing rate, or None.
-        confidence: 0..1, 0.5 at the threshold; it grows with the evidence but is not a calibrated probability.
-        reason: why there is no rate.
-        wave: (T,) the strongest source around the rate, of unit deviation; its sign is not known. NaN without a rate.
-        evidence: log-likelihood ratio of each source at the best frequency.
+        rate_per_min: where they leave least unexplained; NaN where there is no such place.
+        total: sum of their log-likelihood ratios there.
+        lead: of that sum over any other place.
+        sources: log-likelihood ratio of each there.
+        duration_s: of the window.
+        wave: (T,) the strongest source about the rate, of unit deviation; its sign is not known. NaN without a rate.
     """
 
-    rate_hz: float | None
-    confidence: float
-    reason: Reason | None
-    wave: Array
-    evidence: Mapping[str, float]
+    rate_per_min: float
+    total: float
+    lead: float
+    sources: Mapping[str, float]
+    duration_s: float
+    wave: Floats
+
+    def features(self) -> dict[str, float]:
+        """Name to value, for reports."""
+        if not math.isfinite(self.rate_per_min):
+            return {}
+        plain = {"rate_per_min": self.rate_per_min, "total": self.total, "lead": self.lead, "valid_s": self.duration_s}
+        return plain | {f"from_{name}": ratio for name, ratio in self.sources.items()}
+
+
+def evidence(window: Window) -> Evidence:
+    """Look at a window of at least `MIN_DURATION_S`."""
+    return weigh(sources(window), fs_hz=window.fs_hz)
 
 
 def sources(window: Window) -> dict[str, Floats]:
@@ -125,13 +140,12 @@ def from_motion(position: ArrayLike, *, fs_hz: float) -> dict[str, Array]:
     return {"motion": np.asarray(vectors[:, -1] @ moved)}
 
 
-def fuse(sources: Mapping[str, ArrayLike], *, fs_hz: float) -> Breath:
-    """The breathing rate on which the sources agree, or the reason why there is none.
+def weigh(sources: Mapping[str, ArrayLike], *, fs_hz: float) -> Evidence:
+    """The breathing rate on which the sources agree best, and what speaks for it.
 
     For each source and frequency the log-likelihood ratio of "a sine of that frequency in white noise" to "white
     noise" is -n/2 log(1 - share), with n degrees of freedom in the band and the share of the power near the
-    frequency, after the source's own slope over frequency is divided out. Ratios of independent sources add. A rate
-    is given if their sum is large, leads any other frequency, and at least two sources carry it.
+    frequency, after the source's own slope over frequency is divided out. Ratios of independent sources add.
 
     Args:
         sources: waves (T,) by name, on one clock; one that does not vary is left out.
@@ -140,43 +154,64 @@ def fuse(sources: Mapping[str, ArrayLike], *, fs_hz: float) -> Breath:
     waves = {name: np.asarray(x, dtype=float) for name, x in sources.items()}
     waves = {name: x for name, x in waves.items() if np.isfinite(x).all() and x.std() > 0}
     n = max((np.asarray(x).size for x in sources.values()), default=0)
-    nothing = np.full(n, np.nan)
-    if n / fs_hz < MIN_DURATION_S:
-        return Breath(None, 0.0, "too_short", nothing, {})
-    if len(waves) < 2:
-        return Breath(None, 0.0, "no_breath", nothing, {})
+    nothing = Evidence(math.nan, 0.0, 0.0, {}, n / fs_hz, np.full(n, np.nan))
+    if not waves or n / fs_hz < MIN_DURATION_S:
+        return nothing
     freq, ratios = _ratios(np.stack(list(waves.values())), fs_hz)
     total = ratios.sum(axis=0)
     best_hz, height = (float(v) for v in spectrum.peak(freq, total))
     if not np.isfinite(best_hz):
-        return Breath(None, 0.0, "no_breath", nothing, {})
+        return nothing
     at = int(np.argmin(np.abs(freq - best_hz)))
-    evidence = {name: float(ratio) for name, ratio in zip(waves, ratios[:, at], strict=True)}
+    each = {name: float(ratio) for name, ratio in zip(waves, ratios[:, at], strict=True)}
     elsewhere = total[np.abs(freq - best_hz) > 3 * fs_hz / n]
-    needed = min_evidence(len(waves), n / fs_hz)
-    reason = _refusal(height, needed, float(elsewhere.max(initial=0.0)), evidence)
-    confidence = height / (height + needed)
-    if reason:
-        return Breath(None, min(confidence, 0.49), reason, nothing, evidence)
-    strongest = waves[max(evidence, key=lambda name: evidence[name])]
+    strongest = waves[max(each, key=lambda name: each[name])]
     wave = bandpass(strongest, max(0.6 * best_hz, LOW_HZ), 1.5 * best_hz, fs_hz=fs_hz)
-    return Breath(best_hz, confidence, None, wave / wave.std(), evidence)
+    return Evidence(
+        60 * best_hz, height, height - float(elsewhere.max(initial=0.0)), each, n / fs_hz, wave / wave.std()
+    )
 
 
-def min_evidence(n_sources: int, duration_s: float) -> float:
-    """Sum of log-likelihood ratios from which a rate is given.
-
-    The 95th to 98th percentile of what slow noise without breathing gives, fitted over 3 and 4 sources and 20 to 60 s;
-    tests/unit/test_breath.py counts the false answers.
-    """
-    return 6.5 + 2.5 * n_sources + 1.5 * max(0.0, float(np.log2(duration_s / 30)))
-
-
-def _refusal(height: float, needed: float, elsewhere: float, evidence: Mapping[str, float]) -> Reason | None:
-    if height < needed:
+def refusal(seen: Evidence) -> Reason | None:
+    """Why a window has no rate however much speaks for it, or None."""
+    if seen.duration_s < MIN_DURATION_S:
+        return "too_short"
+    if len(seen.sources) < 2:
         return "no_breath"
-    carried_by = sum(value >= MIN_SHARE for value in evidence.values())
-    return "disagreement" if carried_by < 2 or height < elsewhere + MARGIN else None
+    return "disagreement" if _carried_by(seen) < 2 or seen.lead < MARGIN else None
+
+
+def weakness(seen: Evidence) -> Reason:
+    """The reason why a window's confidence is low."""
+    return "no_breath"
+
+
+# Log-odds of |error| <= 3 breaths/min: intercept, and a weight for each of `terms`, fitted by tools/fit_confidence.py.
+_WEIGHTS = (-5.4, 0.33, 0.03, 0.05, 0.05, 0.0)
+SIGNS = (1, 1, 1, 1, -1)
+"""Whether each of `terms` speaks for the rate or against it."""
+
+
+def terms(seen: Evidence) -> Floats:
+    """What the confidence is made of, each bounded."""
+    return np.array([
+        min(seen.total, 40.0),
+        min(seen.lead, 10.0),
+        float(_carried_by(seen)),
+        min(seen.sources.get("network", 0.0), 15.0),
+        min(seen.duration_s, 30.0) / 10,
+    ])  # fmt: skip
+
+
+def confidence(seen: Evidence) -> float:
+    """Probability that the rate is right within 3 breaths/min, 0..1."""
+    if not math.isfinite(seen.rate_per_min):
+        return 0.0
+    return 1 / (1 + math.exp(-(_WEIGHTS[0] + float(np.dot(_WEIGHTS[1:], terms(seen))))))
+
+
+def _carried_by(seen: Evidence) -> int:
+    return sum(ratio >= MIN_SHARE for ratio in seen.sources.values())
 
 
 def _ratios(waves: Array, fs_hz: float) -> tuple[Array, Array]:
