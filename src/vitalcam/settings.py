@@ -36,7 +36,7 @@ class Settings:
         faces: how many faces to follow at most; None for all.
         window_s: length of a heart-rate window.
         step_s: distance of windows.
-        resp_window_s: length of a breathing window; at least 20 s.
+        resp_window_s: length of a breathing window; at least 15 s.
         min_confidence: a number is given from this confidence on.
 
     Raises:
@@ -58,7 +58,7 @@ class Settings:
             (self.faces is None or self.faces >= 1, "faces", "1 or more, or None for all"),
             (MIN_SIGNAL_S <= self.window_s <= 120, "window_s", f"{MIN_SIGNAL_S:g} to 120 seconds"),
             (0.2 <= self.step_s <= self.window_s, "step_s", "0.2 seconds to the window's length"),
-            (20 <= self.resp_window_s <= 120, "resp_window_s", "20 to 120 seconds"),
+            (15 <= self.resp_window_s <= 120, "resp_window_s", "15 to 120 seconds"),
             (0 <= self.min_confidence <= 1, "min_confidence", "0 to 1"),
         ]
         for ok, name, allowed in checks:

@@ -26,7 +26,7 @@ def test_every_reason_has_words_and_advice() -> None:
     assert set(words.REASONS) == set(get_args(Reason))
     assert all(what and advice for what, advice in words.REASONS.values())
     assert not any("longer" in words.reason(name, quantity) for name in words.REASONS for quantity in words.QUANTITIES)
-    assert words.reason("too_short", "resp_rate") == "too short: record for 20 s at least, better 30 s"
+    assert words.reason("too_short", "resp_rate") == "too short: record for 15 s at least, better 30 s"
 
 
 def test_json_is_strict_and_null_where_refused() -> None:

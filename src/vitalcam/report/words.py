@@ -44,7 +44,7 @@ REASONS = {
 
 LONG_ENOUGH = {
     "heart_rate": f"record for {math.ceil(MIN_SIGNAL_S)} s at least, better 30 s",
-    "resp_rate": "record for 20 s at least, better 30 s",
+    "resp_rate": "record for 15 s at least, better 30 s",
     **{name: f"record for {seconds:.0f} s or more" for name, seconds in MIN_DURATION_S.items()},
 }
 """What to do about "too_short", by quantity."""
