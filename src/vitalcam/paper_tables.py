@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import csv
-import dataclasses
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from vitalcam import curves, evaluate, scores
-from vitalcam.recipes import COSTS, SCORES, Cell, Paired, Recipe
+from vitalcam import claims, curves
+from vitalcam.recipes import COSTS, SCORES, Paired, Recipe
 from vitalcam.report import files
 from vitalcam.reproduce import Outcome, Score, Source
 
@@ -106,16 +103,22 @@ def markdown(recipe: Recipe, source: Source, outcomes: Sequence[Outcome], wanted
     done = [outcome for outcome in outcomes if outcome.scores and not outcome.missing]
     text = [f"# {recipe.title}", recipe.paper.strip(), *([recipe.notes.strip()] if recipe.notes else [])]
     text += [f"Data: {source.name}. {len(done)} of {len(outcomes)} cells have numbers.", ""]
-    text += ["| cell | score | ours | runs | paper | difference |", "| --- | --- | --- | --- | --- | --- |"]
-    for line in lines:
-        ours = "missing" if line.missing and not line.runs else _pair((line.ours, line.error))
-        difference = "–" if np.isnan(line.difference) else _signed(line.difference)
-        text.append(f"| {line.key} | {line.score} | {ours} | {line.runs} | {_pair(line.paper)} | {difference} |")
+    text += claims.lines(recipe, outcomes) if recipe.claims else _beside(lines)
     text += _paired_lines(recipe.paired, outcomes) if recipe.paired.models else []
     people = [f"- {words}" for words in dict.fromkeys(outcome.people for outcome in outcomes) if words]
     text += ["", "People, nobody on both sides:", *people] if people else []
     gaps = dict.fromkeys(f"- {line.key}: {line.missing}" for line in lines if line.missing)
     return "\n".join([*text, *(["", "Missing:", *gaps] if gaps else [])]) + "\n"
+
+
+def _beside(lines: Sequence[Line]) -> list[str]:
+    """Ours beside the paper's."""
+    text = ["| cell | score | ours | runs | paper | difference |", "| --- | --- | --- | --- | --- | --- |"]
+    for line in lines:
+        ours = "missing" if line.missing and not line.runs else _pair((line.ours, line.error))
+        difference = "–" if np.isnan(line.difference) else _signed(line.difference)
+        text.append(f"| {line.key} | {line.score} | {ours} | {line.runs} | {_pair(line.paper)} | {difference} |")
+    return text
 
 
 def _number(value: float) -> str:
@@ -132,43 +135,11 @@ def _pair(score: Score | None) -> str:
     return _number(score[0]) if np.isnan(score[1]) else f"{_number(score[0])} ± {_number(score[1])}"
 
 
-def paired(models: Sequence[str], outcomes: Sequence[Outcome]) -> list[dict[str, Any]]:
-    """Paired t-test of two models over the seeds that both have, for each score.
-
-    Returns:
-        for each score: "score", "seeds", "difference" (mean of first minus second), "p" (two-sided; NaN with fewer
-        than two seeds, or where all differences are equal).
-    """
-    sides = [{_without_model(o.cell): o for o in outcomes if o.cell.model == model} for model in models]
-    both = [cell for cell in sides[0] if cell in sides[1]]
-    found = []
-    for score in SCORES:
-        pairs = [(sides[0][c].scores[score][0], sides[1][c].scores[score][0]) for c in both
-                 if all(score in side[c].scores for side in sides)]  # fmt: skip
-        if pairs:
-            difference = np.subtract(*np.array(pairs).T)
-            p = _t_test(difference)
-            found.append({"score": score, "seeds": len(pairs), "difference": float(difference.mean()), "p": p})
-    return found
-
-
-def _t_test(difference: NDArray[Any]) -> float:
-    from scipy import stats
-
-    if difference.size < 2 or np.ptp(difference) == 0:
-        return float("nan")
-    return float(stats.ttest_1samp(difference, 0.0).pvalue)
-
-
-def _without_model(cell: Cell) -> Cell:
-    return dataclasses.replace(cell, model="")
-
-
 def _paired_lines(wanted: Paired, outcomes: Sequence[Outcome]) -> list[str]:
     first, second = wanted.models
     text = ["", f"Paired t-test over the seeds, {first} minus {second}:", ""]
     text += ["| score | difference | seeds | p | p, paper |", "| --- | --- | --- | --- | --- |"]
-    for row in paired(wanted.models, outcomes):
+    for row in claims.paired(wanted.models, outcomes):
         p = "–" if np.isnan(row["p"]) else f"{row['p']:.4f}"
         paper = f"{wanted.p[row['score']]:.4f}" if row["score"] in wanted.p else "–"
         text.append(f"| {row['score']} | {_signed(row['difference'])} | {row['seeds']} | {p} | {paper} |")
@@ -176,18 +147,10 @@ def _paired_lines(wanted: Paired, outcomes: Sequence[Outcome]) -> list[str]:
 
 
 def _over_people(models: Sequence[str], outcomes: Sequence[Outcome]) -> list[str]:
-    """Seeds are not people: the same comparison over the people, their errors averaged over the seeds."""
-    seeds = [
-        [
-            evaluate.read(outcome.place).of("heart_rate")
-            for outcome in outcomes
-            if outcome.cell.model == model and outcome.place and not outcome.missing
-        ]
-        for model in models
-    ]
-    if not all(seeds):
+    """Seeds are not people: the same comparison over the people."""
+    found = claims.over_people(models, outcomes)
+    if not found:
         return []
-    found = scores.paired(*seeds)
     return [
         f"Over the {found['subjects']} people, mean absolute error: {found['difference']:+.2f}, 95 % interval "
         f"{found['low']:+.2f} to {found['high']:+.2f}, p {found['t_subjects']:.4f}."

@@ -21,10 +21,23 @@ TABLES = {
     "mmrphys_within", "mmrphys_cross", "mmrphys_bp4d", "mmrphys_scamps_bp4d", "mmrphys_figure6", "physfsunet_inner",
     "physfsunet_cross", "physfsunet_ablation", "physfsunet_cost", "physfsunet_figure3",
 }  # fmt: skip
+LADDER = {
+    "ladder_attention", "ladder_constraint", "ladder_mapping", "ladder_rank", "ladder_physfsunet", "ladder_baselines",
+}  # fmt: skip
 
 
 def test_every_table_has_its_recipe():
-    assert set(NAMES) == TABLES
+    assert set(NAMES) == TABLES | LADDER
+
+
+@pytest.mark.parametrize("name", sorted(LADDER))
+def test_a_recipe_of_ours_judges_claims_with_three_seeds_on_what_was_not_taught(name):
+    recipe = recipes.load(name)
+    assert recipe.claims
+    assert not recipe.expect, "the papers' numbers are of other data"
+    assert {name for claim in recipe.claims for name in (claim.better, claim.than)} <= set(recipe.matrix.model)
+    assert len(set(recipe.matrix.seed)) >= 3
+    assert (recipe.matrix.train, recipe.matrix.test) == (("takes",), ("untaught",))
 
 
 @functools.cache
@@ -37,7 +50,7 @@ def built(model, variant, options):
 def test_every_cell_can_be_built(name):
     recipe = recipes.load(name)
     assert recipe.paper.strip()
-    assert ", table" in recipe.title or ", figure" in recipe.title
+    assert any(word in recipe.title for word in (", table", ", figure", "On the ladder"))
     for cell in recipe.cells():
         training = config.build(Training, recipe.training_of(cell))
         assert "bvp" in training.spec.outputs
@@ -49,7 +62,7 @@ def test_every_cell_can_be_built(name):
 def test_what_the_paper_printed_belongs_to_a_cell(name):
     recipe = recipes.load(name)
     assert set(recipe.expect) <= {key for cell in recipe.cells() for key in cell.keys}
-    assert recipe.expect or recipe.curve.x
+    assert recipe.expect or recipe.curve.x or recipe.claims
     numbers = [score for printed in recipe.expect.values() for score in printed.values()]
     assert all(0 < len(score) <= 2 and all(isinstance(v, float | int) for v in score) for score in numbers)
 

@@ -8,9 +8,10 @@ import torch
 from _prepared import prepared
 
 from vitalcam import recipes
+from vitalcam.claims import paired
 from vitalcam.data import Store
 from vitalcam.errors import ConfigError, DatasetError, UnknownName
-from vitalcam.paper_tables import compare, markdown, paired, write
+from vitalcam.paper_tables import compare, markdown, write
 from vitalcam.recipes.splits import Split
 from vitalcam.reproduce import Outcome, reproduce
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from vitalcam.data import Clips
     from vitalcam.evaluate import Evaluation
     from vitalcam.person import Runner
-    from vitalcam.reproduce import Outcome
+    from vitalcam.reproduce import Outcome, Source
     from vitalcam.train import Progress
     from vitalcam.training import Training
     from vitalcam.types import ModelSpec, Recording
@@ -84,10 +84,12 @@ def train(
 
     KEY=VALUE sets what `vitalcam.training.Training` lists: epochs=10 lr=0.001 loss=neg_pearson variant=rgb seed=100 …
     """
-    from vitalcam import config
+    from vitalcam import allocator, config
     from vitalcam.train import train as run
-    from vitalcam.training import ClipBatches, SyntheticBatches, Training
+    from vitalcam.training import ClipBatches, SyntheticBatches, Training, default_device
 
+    if (device or default_device()) == "cpu":
+        allocator.keep_memory()
     if prepared and plates:
         raise UsageError("give --data or --plates")
     training = config.build(Training, config.with_overrides({"model": model}, settings))
@@ -264,16 +266,20 @@ def _cell_told(outcome: Outcome) -> None:
 @click.argument("settings", nargs=-1, metavar="[KEY=VALUE]...")
 @click.option("--only", multiple=True, metavar="AXIS=NAME", help="Some cells: model, train, test, split or seed.")
 @click.option("--score", "wanted", multiple=True, help="Show these, such as rmse or resp_mae; the files have all.")
+@click.option("--plates", type=_FOLDER, metavar="DIR", help="For ladder_…: what plates made, to train on.")
+@click.option("--data", "ladder", type=_FOLDER, metavar="DIR", help="For ladder_…: ladder-1, to test on.")
 @click.option("--people", type=click.IntRange(1), default=16, show_default=True, help="In each stand-in.")
 @click.option("--seconds", type=float, default=20.0, show_default=True, help="Of each of their recordings.")
 @click.option("--out", type=_FOLDER, required=True, metavar="DIR", help="Stand-ins, trainings, scores and tables.")
 @click.option("--device", default="", help="As torch names it; a GPU where there is one.")
 @click.option("--workers", default=0, show_default=True, help="Processes that read clips ahead.")
 def reproduce(
-    name: str, settings: tuple[str, ...], only: tuple[str, ...], wanted: tuple[str, ...], people: int, seconds: float,
-    out: Path, device: str, workers: int,
+    name: str, settings: tuple[str, ...], only: tuple[str, ...], wanted: tuple[str, ...], plates: Path | None,
+    ladder: Path | None, people: int, seconds: float, out: Path, device: str, workers: int,
 ) -> None:  # fmt: skip
     """Run the recipe NAME on synthetic stand-ins of the papers' data sets: ours, the paper's, the difference.
+
+    Recipes called ladder_… train on takes of --plates and are tested on the other scene factors of --data.
 
     What is done is kept in --out and not done again; the recipes may share one. The table goes to NAME.md and NAME.csv
     there, with all scores. KEY=VALUE changes the recipe: training.epochs=1 matrix.seed=[1,2]. Needs [train].
@@ -281,14 +287,25 @@ def reproduce(
     from vitalcam import paper_tables
     from vitalcam import recipes as all_recipes
     from vitalcam import reproduce as bench
-    from vitalcam.standins import StandIns
 
     for score in wanted:
         if score not in all_recipes.SCORES:
             raise UnknownName("score", score, all_recipes.SCORES)
     recipe = all_recipes.load(name, settings)
-    source = StandIns(out / "standins", people=people, duration_s=seconds)
+    source = _source(plates, ladder, out, people, seconds)
     outcomes = bench.reproduce(recipe, source, out, only=only, device=device, workers=workers, told=_cell_told)
     click.echo(paper_tables.markdown(recipe, source, outcomes, wanted or paper_tables.HEADLINES))
     for path in paper_tables.write(recipe, source, outcomes, out, Path(name).stem):
         click.echo(f"written: {path}", err=True)
+
+
+def _source(plates: Path | None, ladder: Path | None, out: Path, people: int, seconds: float) -> Source:
+    """Both halves of the ladder, or stand-ins for the papers' data sets."""
+    from vitalcam.halves import Halves
+    from vitalcam.standins import StandIns
+
+    if plates and ladder:
+        return Halves(plates, ladder, out / "halves")
+    if plates or ladder:
+        raise UsageError("recipes of the ladder need both --plates and --data")
+    return StandIns(out / "standins", people=people, duration_s=seconds)

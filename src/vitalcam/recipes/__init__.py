@@ -10,6 +10,7 @@ paper = "…"                          title = "…"          notes = "what a re
 [protocol]                           fields of `vitalcam.evaluate.Protocol`
 cost = true                          what each network costs is measured on this machine too
 [paired]                             two models whose seeds are compared: fields of `Paired`
+[[claims]]                           what a paper says of two models, to be judged by our numbers: fields of `Claim`
 [curve]                              what is drawn: fields of `Curve`
 [expect]                             KEY = {mae = [value, standard error], …}
 
@@ -72,6 +73,25 @@ class Paired:
 
 
 @dataclass(frozen=True)
+class Claim:
+    """What a paper says of two models; `vitalcam.claims` judges it by the mean absolute errors.
+
+    Attributes:
+        says: in a few words.
+        where: paper and table.
+        better, than: models of the recipe.
+        within: 0 where the first is said to err less; else both are said to be alike, and this is the difference per
+            minute that is taken for none.
+    """
+
+    says: str
+    where: str
+    better: str
+    than: str
+    within: float = 0.0
+
+
+@dataclass(frozen=True)
 class Curve:
     """What is drawn, if anything.
 
@@ -109,10 +129,12 @@ class Recipe:
     splits: Mapping[str, Any] = field(default_factory=dict)
     cost: bool = False
     paired: Paired = field(default_factory=Paired)
+    claims: tuple[Claim, ...] = ()
     curve: Curve = field(default_factory=Curve)
 
     def __post_init__(self) -> None:
-        for name in (*self.matrix.model, *self.paired.models):
+        claimed = (name for claim in self.claims for name in (claim.better, claim.than))
+        for name in (*self.matrix.model, *self.paired.models, *claimed):
             if name not in self.models:
                 raise UnknownName("model of this recipe", name, self.models)
         for name in self.matrix.split:
