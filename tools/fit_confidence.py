@@ -112,8 +112,8 @@ def rows(windows: Sequence[Judged], trusts: Sequence[float], quantity: str) -> l
     """The windows as an evaluation has them."""
     return [
         Row(
-            "ladder", str(w.of.identity), w.of.name, quantity, 0.0, w.t1_s, truth=math.nan if w.of.null else w.truth,
-            estimate=w.rate if p >= THRESHOLD else math.nan, confidence=p, candidate=w.rate, null=w.of.null,
+            "ladder", str(w.of.identity), w.of.name, quantity, 0.0, w.t1_s, truth=w.truth,
+            estimate=w.rate if p >= THRESHOLD else math.nan, confidence=p, candidate=w.rate, null=math.isnan(w.truth),
         )
         for w, p in zip(windows, trusts, strict=True)
     ]  # fmt: skip

@@ -69,7 +69,7 @@ def ship(weights: Path, name: str, said: dict[str, Any], folder: Path) -> Path:
         "command": said.get("command") or command(training, about["steps"]), "limits": said.get("limits", []),
     }  # fmt: skip
     path.write_text(json.dumps(json.loads(path.read_text()) | known, indent=1) + "\n", encoding="utf-8")
-    size = sum(file.stat().st_size for file in folder.glob("*.onnx") if file.with_suffix(".json").exists())
+    size = sum(file.stat().st_size for one in folder.glob("*.json") for file in folder.glob(f"{one.stem}*.onnx"))
     if size > MAX_BYTES:
         raise UsageError(f"{folder}: its networks are {size} bytes, more than {MAX_BYTES}; leave one out")
     return path

@@ -61,9 +61,16 @@ def _training(origin: Mapping[str, Any]) -> list[str]:
     said = {
         "time": f"{origin['hours']:.2f} hours on {origin['machine']}, {origin['steps']} batches an epoch",
         "result": ", ".join(f"{name} {value:.4g}" for name, value in origin["result"].items()),
+        "data": ", ".join(f"{name} {value}" for name, value in origin["data"].items()),
         "digest of recipe and data": origin["digest"],
         "vitalcam": origin["vitalcam"],
     }
     recipe = ", ".join(f"{name} {value}" for name, value in origin["training"].items() if value not in ("", {}, 0.0))
-    lines = ["", "## Training", "", f"- recipe: {recipe}", *(f"- {name}: {text}" for name, text in said.items())]
+    lines = [
+        "",
+        "## Training",
+        "",
+        f"- recipe: {recipe}",
+        *(f"- {name}: {text}" for name, text in said.items() if text),
+    ]
     return [*lines, "", "Again:", "", f"    {origin['command']}"]
