@@ -27,7 +27,7 @@ from vitalcam.runtime import Model
 from vitalcam.score_store import Kept
 from vitalcam.scores import Row, plain_attributes, scores
 from vitalcam.settings import Settings
-from vitalcam.types import Floats, Recording, Scores
+from vitalcam.types import Floats, ModelSpec, Recording, Scores
 
 __all__ = ["Evaluation", "Protocol", "evaluate", "on_clock", "predict", "read"]
 
@@ -35,6 +35,7 @@ log = logging.getLogger(__name__)
 
 _CLASSICAL_S = 10.0
 _MIN_PIECE_S = 2.0
+_SKIN_PX = 36  # a mean of the skin needs no fine pictures
 
 
 @dataclass(frozen=True)
@@ -143,23 +144,23 @@ def _rows(recording: Recording | Prepared, what: Runner | Settings, protocol: Pr
             raise ConfigError(f"{recording.id}: the pipe measures videos; give recordings that are not prepared")
         found = list(evaluate_pipe.rows(recording, what, protocol))
     else:
-        found = list(_wave_rows(on_clock(recording, what), what, protocol))
+        found = list(_wave_rows(on_clock(recording, what.spec), what, protocol))
     if not found:
         length = f"window of {protocol.window_s:g} s with " if protocol.window_s else ""
         raise DatasetError(f"{recording.id}: has no {length}ground truth of what was evaluated")
     return found
 
 
-def on_clock(recording: Recording | Prepared, runner: Runner) -> Prepared:
-    """A recording prepared as the runner wants it, if it is not prepared yet.
+def on_clock(recording: Recording | Prepared, spec: ModelSpec) -> Prepared:
+    """A recording prepared as a method or network wants it, if it is not prepared yet.
 
     Raises:
-        DatasetError: there is no RGB video, or no face in it.
+        DatasetError: a video that is wanted is missing, or there is no face in it.
     """
     if isinstance(recording, Prepared):
         return recording
-    size_px = 36 if runner.spec.size_px == 1 else runner.spec.size_px  # a skin mean needs no fine pictures
-    return prepare_one(recording, Preparation(size_px, runner.spec.fs_hz))
+    mean = Preparation(_SKIN_PX, spec.fs_hz)
+    return prepare_one(recording, mean if spec.size_px == 1 else Preparation.of(spec))
 
 
 def predict(recording: Prepared, runner: Runner, *, overlap: float = 0.5) -> dict[str, Floats]:

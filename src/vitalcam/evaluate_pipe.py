@@ -13,7 +13,7 @@ from vitalcam.person import RESP_STEP_S
 from vitalcam.pipeline import Stream
 from vitalcam.protocol import LATE_S, QUANTITIES, Protocol, enough, longest
 from vitalcam.scores import Row, plain_attributes
-from vitalcam.settings import HEART_RATE_BPM, Settings
+from vitalcam.settings import HEART_RATE_BPM, RESP_RATE_PER_MIN, Settings
 from vitalcam.signal import breath, quality
 from vitalcam.signal.resample import uniform
 from vitalcam.types import Estimate, Recording, Result
@@ -89,9 +89,24 @@ def _candidate(said: Estimate) -> float:
     """The rate behind the confidence, where only the confidence stood against it; NaN where something else did."""
     if said.value is not None:
         return said.value
-    features = {field.name for field in dataclasses.fields(quality.Evidence)}
-    if said.quantity != "heart_rate" or features - said.quality.keys():
-        return math.nan
-    seen = quality.Evidence(**{name: said.quality[name] for name in features})
-    low, high = HEART_RATE_BPM
-    return seen.rate_bpm if quality.refusal(seen) is None and low <= seen.rate_bpm <= high else math.nan
+    if said.quantity == "heart_rate":
+        features = [field.name for field in dataclasses.fields(quality.Evidence)]
+        if set(features) - said.quality.keys():
+            return math.nan
+        seen = quality.Evidence(**{name: said.quality[name] for name in features})
+        rate, refused, (low, high) = seen.rate_bpm, quality.refusal(seen), HEART_RATE_BPM
+    else:
+        breathed = _breath(said)
+        if breathed is None:
+            return math.nan
+        rate, refused, (low, high) = breathed.rate_per_min, breath.refusal(breathed), RESP_RATE_PER_MIN
+    return rate if refused is None and low <= rate <= high else math.nan
+
+
+def _breath(said: Estimate) -> breath.Evidence | None:
+    """The evidence behind a breathing rate, without its wave; None where the window had none."""
+    seen = said.quality
+    if "rate_per_min" not in seen:
+        return None
+    sources = {name.removeprefix("from_"): value for name, value in seen.items() if name.startswith("from_")}
+    return breath.Evidence(seen["rate_per_min"], seen["total"], seen["lead"], sources, seen["valid_s"], np.empty(0))

@@ -1,6 +1,8 @@
 """From videos to a report: prepare, train for an epoch, evaluate, write; the same again for the same seed."""
 
+import dataclasses
 import json
+import math
 from types import SimpleNamespace
 
 import pytest
@@ -67,6 +69,17 @@ def test_windows_in_which_nobody_was_seen_count():
     assert all(row.truth == pytest.approx(84, abs=1) for row in rows)
     assert rows[0].estimate == pytest.approx(84, abs=3)
     assert rows[2].reason == "no_face"
+    assert rows[0].snr_db > 0
+    assert rows[0].wave_rate == pytest.approx(84, abs=3)
+
+
+def test_the_true_wave_says_that_there_is_no_pulse():
+    given = recording("flat", 84.0, 6.0)
+    truth = given.signals["bvp"]
+    given = dataclasses.replace(given, signals={"bvp": dataclasses.replace(truth, values=0 * truth.values)})
+    [row] = evaluate([given], Settings(), Protocol(window_s=5)).of("heart_rate")
+    assert row.null
+    assert math.isnan(row.truth)
 
 
 def test_stand_ins_are_prepared_once(tmp_path, monkeypatch):

@@ -60,7 +60,7 @@ def pair(
     Raises:
         DatasetError: there is no such wave, or none where it was asked for.
     """
-    prepared = evaluate.on_clock(recording, runner)
+    prepared = evaluate.on_clock(recording, runner.spec)
     fs_hz = prepared.fs_hz
     if kind not in prepared.waves or kind not in runner.spec.outputs:
         raise DatasetError(f"{recording.id}: {kind} is not in its truth, or {runner.spec.name} does not give it")
