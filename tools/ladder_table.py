@@ -14,6 +14,7 @@ import argparse
 import csv
 import io
 import math
+import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -21,6 +22,7 @@ import numpy as np
 
 from vitalcam import factors, scores, trust
 from vitalcam.commands.research import recordings
+from vitalcam.errors import VitalcamError
 from vitalcam.evaluate import Evaluation, Protocol, evaluate
 from vitalcam.report import files
 from vitalcam.scores import Row
@@ -127,13 +129,14 @@ def _compared(cells: dict[tuple[str, str], dict[str, object]], order: list[str],
     text = ["", f"## answered right more often than {methods[0]} (% of windows, 95 % interval over people)", ""]
     text += [f"| scenario | {' | '.join(others)} |", f"|{' --- |' * (len(others) + 1)}"]
     for scenario in order:
-        rows = [cells.get((scenario, method)) for method in others]
-        said = [
-            "{} ({} to {})".format(*(_said(row, f"more_right{end}", "{:+.0f}", 100) for end in ("", "_low", "_high")))
-            for row in rows
-        ]
+        said = [_gain(cells.get((scenario, method))) for method in others]
         text.append(f"| {scenario} | {' | '.join(said)} |")
     return text
+
+
+def _gain(row: dict[str, object] | None) -> str:
+    mean, low, high = (_said(row, f"more_right{end}", "{:+.0f}", 100) for end in ("", "_low", "_high"))
+    return mean if low == "–" else f"{mean} ({low} to {high})"
 
 
 def table(found: Sequence[dict[str, object]]) -> str:
@@ -173,4 +176,7 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except VitalcamError as error:
+        sys.exit(f"ladder_table: {error}")

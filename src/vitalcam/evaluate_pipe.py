@@ -16,7 +16,7 @@ from vitalcam.scores import Row, plain_attributes
 from vitalcam.settings import HEART_RATE_BPM, RESP_RATE_PER_MIN, Settings
 from vitalcam.signal import breath, quality
 from vitalcam.signal.resample import uniform
-from vitalcam.types import Estimate, Recording, Result
+from vitalcam.types import Estimate, Reason, Recording, Result
 
 _FS_HZ = 30.0
 
@@ -55,7 +55,8 @@ def _at_windows(result: Result, quantity: str, settings: Settings, step_s: float
     first_s, length_s = (settings.window_s,) * 2 if heart else (breath.MIN_DURATION_S, settings.resp_window_s)
     fresh_s = settings.step_s if heart else RESP_STEP_S
     given = [estimate for estimate in result.estimates if estimate.quantity == quantity]
-    silence = Estimate(quantity, None, given[0].unit if given else "", 0.0, 0.0, 0.0, result.no_face)
+    reason: Reason = result.no_face if heart or not result.faces else "too_short"
+    silence = Estimate(quantity, None, "", 0.0, 0.0, 0.0, reason)
     for k in range(math.floor((end_s + LATE_S - first_s) / step_s) + 1):
         t_s = first_s + k * step_s
         latest = max((e for e in given if t_s - fresh_s < e.t1_s <= t_s + 1e-6), key=lambda e: e.t1_s, default=silence)
