@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vitalcam import evaluate, scores
+from vitalcam import evaluate, metrics, scores
 from vitalcam.recipes import SCORES, Claim, Recipe
 from vitalcam.reproduce import Outcome
 from vitalcam.scores import Row
@@ -30,6 +30,7 @@ class Judgement:
         difference: of the mean absolute errors, first minus second, per minute.
         low, high: 95 % interval, drawing people.
         p_people, p_seeds: of paired t-tests over the people and over the seeds.
+        macc: difference of the mean correlations with the true wave, and its interval; it decides nothing.
         verdict: "holds", "does not hold" or "open".
     """
 
@@ -40,6 +41,7 @@ class Judgement:
     high: float = np.nan
     p_people: float = np.nan
     p_seeds: float = np.nan
+    macc: tuple[float, float, float] = (np.nan, np.nan, np.nan)
     verdict: str = "open"
 
 
@@ -57,7 +59,22 @@ def judge(claim: Claim, outcomes: Sequence[Outcome]) -> Judgement:
     found = scores.paired(first, second)
     by_seed = np.array([one.scores["mae"][0] - other.scores["mae"][0] for one, other in both])
     numbers = found["difference"], found["low"], found["high"], found["t_subjects"], _t_test(by_seed)
-    return Judgement(claim, len(both), *numbers, _verdict(claim, found["low"], found["high"], by_seed))
+    verdict = _verdict(claim, found["low"], found["high"], by_seed)
+    return Judgement(claim, len(both), *numbers, _macc(first, second), verdict)
+
+
+def _macc(first: Sequence[Sequence[Row]], second: Sequence[Sequence[Row]]) -> tuple[float, float, float]:
+    """Difference of the mean correlations, first minus second, with its 95 % interval, drawing people."""
+    signed = [(row, sign) for side, sign in ((first, 1), (second, -1)) for rows in side for row in rows]
+    known = [(row, sign) for row, sign in signed if np.isfinite(row.macc)]
+    values, signs = np.array([[row.macc, sign] for row, sign in known]).T
+
+    def difference(drawn: NDArray[np.intp]) -> float:
+        ours = signs[drawn] > 0
+        return float(values[drawn][ours].mean() - values[drawn][~ours].mean())
+
+    everything = np.arange(signs.size)
+    return difference(everything), *metrics.cluster_interval(difference, [row.person for row, _ in known], draws=1000)
 
 
 def _verdict(claim: Claim, low: float, high: float, by_seed: NDArray[Any]) -> str:
@@ -82,8 +99,8 @@ def lines(recipe: Recipe, outcomes: Sequence[Outcome]) -> list[str]:
         truth = np.array([row.truth for row in _rows(everything[:1])[0] if np.isfinite(row.truth)])
         blind = np.abs(truth - truth.mean()).mean()
         text += ["", f"Always to say the mean true rate of these {truth.size} windows would err by {blind:.1f}."]
-    text += ["", "| claim | of | difference of MAE | seeds | p over people | p over seeds | on our data |"]
-    text += ["| --- " * 7 + "|", *(_claim_line(judge(claim, outcomes)) for claim in recipe.claims)]
+    text += ["", "| claim | of | difference of MAE | seeds | p over people | p over seeds | of MACC | on our data |"]
+    text += ["| --- " * 8 + "|", *(_claim_line(judge(claim, outcomes)) for claim in recipe.claims)]
     return [*text, "", "In brackets 95 % intervals, drawing people."]
 
 
@@ -97,14 +114,14 @@ def _model_line(model: str, given: Sequence[Outcome]) -> str:
 
 def _claim_line(found: Judgement) -> str:
     difference = f"{found.difference:+.2f} {_span(found.low, found.high)}" if found.seeds else "–"
+    macc = f"{found.macc[0]:+.3f} {_span(*found.macc[1:], digits=3)}" if found.seeds else "–"
     ps = ["–" if np.isnan(p) else f"{p:.3f}" for p in (found.p_people, found.p_seeds)]
-    return " | ".join(
-        [f"| {found.claim.says}", found.claim.where, difference, str(found.seeds), *ps, f"{found.verdict} |"]
-    )
+    cells = [found.claim.says, found.claim.where, difference, str(found.seeds), *ps, macc, found.verdict]
+    return f"| {' | '.join(cells)} |"
 
 
-def _span(low: float, high: float) -> str:
-    return "" if np.isnan(low) else f"[{low:.2f}, {high:.2f}]"
+def _span(low: float, high: float, digits: int = 2) -> str:
+    return "" if np.isnan(low) else f"[{low:.{digits}f}, {high:.{digits}f}]"
 
 
 def paired(models: Sequence[str], outcomes: Sequence[Outcome]) -> list[dict[str, Any]]:

@@ -12,7 +12,7 @@ import logging
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -21,6 +21,8 @@ from vitalcam.cost import cost, machine
 from vitalcam.data import Clips, Preparation, Store
 from vitalcam.errors import DataError, UsageError
 from vitalcam.evaluate import evaluate
+from vitalcam.person import Runner
+from vitalcam.pipeline import Classical
 from vitalcam.recipes import Cell, Recipe
 from vitalcam.recipes.splits import Split
 from vitalcam.report import files
@@ -96,7 +98,8 @@ def reproduce(
         an outcome for each cell, done or missing.
     """
     outcomes = []
-    sizes_px = frozenset(_training(recipe, cell).spec.size_px for cell in {c.model: c for c in recipe.cells()}.values())
+    networks = {cell.model: cell for cell in recipe.cells() if not recipe.method_of(cell.model)}
+    sizes_px = frozenset(_training(recipe, cell).spec.size_px for cell in networks.values())
     for cell in recipes.chosen(recipe.cells(), only):
         run = _Cell(recipe, source, folder, cell, device, workers, sizes_px)
         outcomes.append(run.outcome())
@@ -118,6 +121,22 @@ class _Cell:
     sizes_px: frozenset[int]
 
     def outcome(self) -> Outcome:
+        method = self.recipe.method_of(self.cell.model)
+        return self._of_method(method) if method else self._of_network()
+
+    def _of_method(self, method: str) -> Outcome:
+        """A classical method learns nothing and sees the mean colour of the skin, which is kept at every size."""
+        runner = Classical(method)
+        about = {"method": method, "source": self.source.name, "test": self.cell.test}
+        place = self._place({**about, "protocol": config.to_dict(self.recipe.protocol)})
+        if not (place / "scores.json").exists():
+            try:
+                self._score(self._store(self.cell.test, runner.spec), runner, place)
+            except (DataError, UsageError) as error:
+                return Outcome(self.cell, missing=str(error))
+        return self._read(None, place, {})
+
+    def _of_network(self) -> Outcome:
         training = _training(self.recipe, self.cell)
         costs = self._costs(training) if self.recipe.cost else {}
         if not self.cell.train:
@@ -127,13 +146,16 @@ class _Cell:
         trained = self.folder / "trainings" / config.digest({"training": config.to_dict(training), **sets})
         about = {"trained": trained.name, "test": self.cell.test, "protocol": config.to_dict(self.recipe.protocol)}
         about["measure"] = self.recipe.measuring_options(self.cell)
-        place = self.folder / "cells" / config.digest(about)
+        place = self._place(about)
         if not (place / "scores.json").exists():
             try:
                 self._run(training, trained, place)
             except (DataError, UsageError) as error:
                 return Outcome(self.cell, costs, missing=str(error))
         return self._read(trained, place, costs)
+
+    def _place(self, about: dict[str, Any]) -> Path:
+        return self.folder / "cells" / config.digest(about)
 
     @property
     def _split(self) -> Split | None:
@@ -148,9 +170,12 @@ class _Cell:
             about = {"source": self.source.name, "train": self.cell.train, "clips": len(clips), "people": people}
             weights = train(training, batches, trained, about=about, device=self.device)
             files.write_text(trained / "done", "")
-        files.write_text(place / "people.txt", people)
         model = TrainedModel(weights, device=self.device, options=self.recipe.measuring_options(self.cell))
-        found = evaluate(test_on, model, self.recipe.protocol, folder=place / "rows")
+        self._score(test_on, model, place, people)
+
+    def _score(self, test_on: Store, what: Runner, place: Path, people: str = "") -> None:
+        files.write_text(place / "people.txt", people)
+        found = evaluate(test_on, what, self.recipe.protocol, folder=place / "rows")
         for line in score_tables.completeness(found)[1:]:
             log.warning("%s %s", self.cell.key, line.strip())
         score_tables.write(found, place)
@@ -185,7 +210,7 @@ class _Cell:
         costs = json.loads(path.read_text(encoding="utf-8"))["costs"]
         return {name: (value, np.nan) for name, value in costs.items()}
 
-    def _read(self, trained: Path, place: Path, costs: dict[str, Score]) -> Outcome:
+    def _read(self, trained: Path | None, place: Path, costs: dict[str, Score]) -> Outcome:
         found = json.loads((place / "scores.json").read_text(encoding="utf-8"))
         scores = {
             prefix + name: (score["value"], np.nan if score["standard_error"] is None else score["standard_error"])
@@ -196,7 +221,14 @@ class _Cell:
         missing = "" if scores else "no recording could be scored"
         people = (place / "people.txt").read_text(encoding="utf-8")
         return Outcome(
-            self.cell, {**scores, **costs}, missing, found["scored"], found["expected"], people, place, _losses(trained)
+            self.cell,
+            {**scores, **costs},
+            missing,
+            found["scored"],
+            found["expected"],
+            people,
+            place,
+            _losses(trained) if trained else (),
         )
 
 

@@ -27,7 +27,7 @@ def made(monkeypatch):
         truths = np.linspace(50, 150, people)
         errors = error + rng.normal(0, 0.2, people)
         kept[place] = [
-            Row("d", str(k), str(k), "heart_rate", 0, 10, t, t + e, 1.0, 0.5)
+            Row("d", str(k), str(k), "heart_rate", 0, 10, t, t + e, 1.0, 1 - error / 10)
             for k, (t, e) in enumerate(zip(truths, errors, strict=True))
         ]
         values = {"mae": float(np.abs(errors).mean()), "rmse": 1.0, "snr_db": 1.0, "macc": 0.5}
@@ -57,6 +57,8 @@ def test_verdicts(made, claim, a, b, verdict):
     if b:
         assert found.difference == pytest.approx(np.mean(a) - np.mean(b), abs=0.2)
         assert found.low <= found.difference <= found.high
+        macc = (np.mean(b) - np.mean(a)) / 10
+        assert found.macc == pytest.approx((macc,) * 3), "of everybody the same"
 
 
 def test_a_model_that_failed_is_not_judged(made):

@@ -236,6 +236,21 @@ def test_a_training_that_cannot_be_is_a_missing_cell(file, tmp_path):
     assert [outcome.missing.split(";")[0] for outcome in outcomes] == ["6 clips do not make a batch of 500"] * 2
 
 
+def test_a_classical_method_is_tested_once_beside_the_networks(file, tmp_path, monkeypatch):
+    asked = ["models.pos={method='pos'}", "matrix.model=['pos','with']", "matrix.seed=[1,2]", "matrix.train=['A']"]
+    recipe = recipes.load(file, asked)
+    assert [(cell.model, cell.seed) for cell in recipe.cells()] == [("pos", 1), ("with", 1), ("with", 2)]
+    source = Made(tmp_path)
+    for _ in range(2):
+        [found] = reproduce(recipe, source, tmp_path / "runs", only=["model=pos"])
+        assert (found.scored, found.missing, found.losses) == (3, "", ())
+        assert found.scores["mae"][0] < 3
+        monkeypatch.setattr("vitalcam.reproduce.evaluate", None)
+    assert not (tmp_path / "runs" / "trainings").exists()
+    with pytest.raises(UnknownName, match="did you mean 'pos'"):
+        reproduce(recipes.load(file, [*asked, "models.pos.method=poss"]), source, tmp_path, only=["model=pos"])
+
+
 def outcome(model, seed, mae, *, test="B", split=""):
     cell = recipes.Cell(model, "A", test, seed, split)
     return Outcome(cell, {"mae": (mae, 0.3), "rmse": (2 * mae, 0.4)})

@@ -5,7 +5,8 @@ paper = "…"                          title = "…"          notes = "what a re
                                      another, and with a split on one set divided; without sets only costs are measured
 [splits.NAME]                        by data set: fields of `vitalcam.recipes.splits.Split`
 [models.NAME]                        fields of `vitalcam.training.Training`; ``measure``: options when measuring;
-                                     ``by_data``: fields for those trained on a set
+                                     ``by_data``: fields for those trained on a set; or of a classical method its name
+                                     alone, ``method``: it is tested once, whatever the seeds
 [training] and [by_data.SET]         fields for all models, and for all that are trained on a set
 [protocol]                           fields of `vitalcam.evaluate.Protocol`
 cost = true                          what each network costs is measured on this machine too
@@ -160,7 +161,8 @@ class Recipe:
         return [
             Cell(model, train, test, seed, split)
             for model, train, split, seed, test in axes
-            if (train == test and train in self.splits[split] if split else train != test)
+            if not (self.method_of(model) and seed != matrix.seed[0])
+            and (train == test and train in self.splits[split] if split else train != test)
         ]
 
     def split(self, name: str, dataset: str) -> Split:
@@ -170,6 +172,10 @@ class Recipe:
             ConfigError: the file says it wrongly.
         """
         return config.build(Split, self.splits[name][dataset], where=f"splits.{name}.{dataset}.")
+
+    def method_of(self, model: str) -> str:
+        """The classical method that a model is; empty for a network."""
+        return str(self.models[model].get("method", ""))
 
     def training_of(self, cell: Cell) -> dict[str, Any]:
         """Fields of the training that a cell needs."""
