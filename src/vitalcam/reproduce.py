@@ -34,6 +34,7 @@ log = logging.getLogger(__name__)
 
 Score = tuple[float, float]
 
+_NOT_RUN = "not run yet"
 _PREFIXES = {"heart_rate": "", "resp_rate": "resp_"}
 
 
@@ -81,6 +82,7 @@ def reproduce(
     only: Iterable[str] = (),
     device: str = "",
     workers: int = 0,
+    run: bool = True,
     told: Callable[[Outcome], None] | None = None,
 ) -> list[Outcome]:
     """Run the cells of a recipe.
@@ -92,6 +94,7 @@ def reproduce(
         only: which cells; see `vitalcam.recipes.chosen`.
         device: as torch names it.
         workers: processes that read clips ahead.
+        run: False for what is done already alone.
         told: is called with each outcome as it comes.
 
     Returns:
@@ -101,8 +104,7 @@ def reproduce(
     networks = {cell.model: cell for cell in recipe.cells() if not recipe.method_of(cell.model)}
     sizes_px = frozenset(_training(recipe, cell).spec.size_px for cell in networks.values())
     for cell in recipes.chosen(recipe.cells(), only):
-        run = _Cell(recipe, source, folder, cell, device, workers, sizes_px)
-        outcomes.append(run.outcome())
+        outcomes.append(_Cell(recipe, source, folder, cell, device, workers, sizes_px, run).outcome())
         if told:
             told(outcomes[-1])
     return outcomes
@@ -119,6 +121,7 @@ class _Cell:
     device: str
     workers: int
     sizes_px: frozenset[int]
+    run: bool
 
     def outcome(self) -> Outcome:
         method = self.recipe.method_of(self.cell.model)
@@ -130,6 +133,8 @@ class _Cell:
         about = {"method": method, "source": self.source.name, "test": self.cell.test}
         place = self._place({**about, "protocol": config.to_dict(self.recipe.protocol)})
         if not (place / "scores.json").exists():
+            if not self.run:
+                return Outcome(self.cell, missing=_NOT_RUN)
             try:
                 self._score(self._store(self.cell.test, runner.spec), runner, place)
             except (DataError, UsageError) as error:
@@ -148,6 +153,8 @@ class _Cell:
         about["measure"] = self.recipe.measuring_options(self.cell)
         place = self._place(about)
         if not (place / "scores.json").exists():
+            if not self.run:
+                return Outcome(self.cell, costs, missing=_NOT_RUN)
             try:
                 self._run(training, trained, place)
             except (DataError, UsageError) as error:
@@ -205,6 +212,8 @@ class _Cell:
         about = {"model": training.model, "variant": training.variant, "options": options, "machine": machine()}
         path = self.folder / "costs" / f"{config.digest(about)}.json"
         if not path.exists():
+            if not self.run:
+                return {}
             network = dataclasses.replace(training, options=options, start="").network()
             files.write_text(path, json.dumps({**about, "costs": cost(network, training.spec)}, indent=1) + "\n")
         costs = json.loads(path.read_text(encoding="utf-8"))["costs"]

@@ -200,6 +200,17 @@ def test_what_is_done_is_not_done_again(run, monkeypatch):
     assert again == outcomes == told
 
 
+def test_what_is_done_can_be_shown_alone(run, file, tmp_path):
+    _, source, folder, outcomes = run
+    recipe = recipes.load(file, ["matrix.test=['B']", "matrix.train=['A']", "matrix.seed=[100, 7]"])
+    shown = reproduce(recipe, source, folder / "runs", device="cpu", run=False)
+    assert [o.missing for o in shown] == ["", "not run yet"] * 2
+    assert shown[0] == outcomes[0]
+    nothing = reproduce(recipes.load("factorizephys_cost"), source, tmp_path / "none", run=False)
+    assert not any(o.scores for o in nothing)
+    assert not (tmp_path / "none").exists()
+
+
 def test_ours_beside_the_papers(run):
     recipe, source, _, outcomes = run
     lines = compare(recipe, outcomes, ("mae", "pearson"))

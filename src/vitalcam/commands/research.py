@@ -273,9 +273,11 @@ def _cell_told(outcome: Outcome) -> None:
 @click.option("--out", type=_FOLDER, required=True, metavar="DIR", help="Stand-ins, trainings, scores and tables.")
 @click.option("--device", default="", help="As torch names it; a GPU where there is one.")
 @click.option("--workers", default=0, show_default=True, help="Processes that read clips ahead.")
+@click.option("--done", is_flag=True, help="Run nothing: the table of what is done.")
 def reproduce(
     name: str, settings: tuple[str, ...], only: tuple[str, ...], wanted: tuple[str, ...], plates: Path | None,
     ladder: Path | None, people: int, seconds: float, out: Path, device: str, workers: int,
+    done: bool,
 ) -> None:  # fmt: skip
     """Run the recipe NAME on synthetic stand-ins of the papers' data sets: ours, the paper's, the difference.
 
@@ -293,7 +295,8 @@ def reproduce(
             raise UnknownName("score", score, all_recipes.SCORES)
     recipe = all_recipes.load(name, settings)
     source = _source(plates, ladder, out, people, seconds)
-    outcomes = bench.reproduce(recipe, source, out, only=only, device=device, workers=workers, told=_cell_told)
+    how: dict[str, Any] = {"only": only, "device": device, "workers": workers, "run": not done}
+    outcomes = bench.reproduce(recipe, source, out, **how, told=None if done else _cell_told)
     click.echo(paper_tables.markdown(recipe, source, outcomes, wanted or paper_tables.HEADLINES))
     for path in paper_tables.write(recipe, source, outcomes, out, Path(name).stem):
         click.echo(f"written: {path}", err=True)
