@@ -1,19 +1,20 @@
 """Where the pulse is in a network's embeddings, with attention off and on, for each kind of attention.
 
-    python tools/attention_figure.py OUT.png [--weights FILE ...]
+    python tools/attention_figure.py OUT.png [--weights FILE|NAME ...]
 
 The clip is synthetic: a painted face of known pulse, in front of a wall without. The number at each pixel of the
 embeddings is the absolute cosine similarity of its time course with that pulse (both without their means), averaged
-over the channels, as the papers' figures show it. Without files, a small network per kind of attention is trained for
-a minute or two on a few such clips of other people; with files, the networks are theirs. The table that is printed has
-the mean of each map, and in brackets the correlation of the network's wave with the pulse.
+over the channels, as the papers' figures show it (`vitalcam.attention`). Without weights, a small network per kind of
+attention is trained for a minute or two on a few such clips of other people; with weights, files or imported models,
+the networks are theirs. The table that is printed has the mean of each map, and in brackets the correlation of the
+network's wave with the pulse.
 """
 
 from __future__ import annotations
 
 import argparse
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import matplotlib
@@ -22,16 +23,24 @@ import torch
 from torch import Tensor
 
 from vitalcam import checkpoints
+from vitalcam.attention import likeness
 from vitalcam.losses import Moment, neg_pearson
 from vitalcam.models import mmrphys
 from vitalcam.models._branch import BranchNetwork
+from vitalcam.runtime import models_folder
 from vitalcam.synth.painted import PersonOnScreen, Scene, render
 
 matplotlib.use("agg")
 from matplotlib import pyplot as plt
 
 FS_HZ = 30.0
-KINDS = ("none", "fsam", "tsfm", "grbf")
+KINDS: Mapping[str, Mapping[str, str]] = {
+    "no attention": {"attention": "none"},
+    "FSAM": {"attention": "fsam"},
+    "TSFM, paper form": {"attention": "tsfm"},
+    "TSFM, released form": {"attention": "tsfm", "form": "released"},
+    "GRBF": {"attention": "grbf"},
+}
 
 
 def clip(seed: int, *, size_px: int, frames: int) -> tuple[Tensor, Tensor]:
@@ -62,75 +71,55 @@ def fit(network: BranchNetwork, films: list[tuple[Tensor, Tensor]], *, steps: in
     return losses
 
 
-def trained(kind: str, *, steps: int) -> BranchNetwork:
-    """MMRPhys for 36 px with one kind of attention, after a few steps on synthetic faces."""
+def trained(options: Mapping[str, str], *, size_px: int, steps: int) -> BranchNetwork:
+    """MMRPhys with one kind of attention, after a few steps on synthetic faces."""
     torch.manual_seed(0)
-    network = mmrphys.build("36_rgb_bvp", attention=kind).train()
-    fit(network, [clip(seed, size_px=36, frames=120) for seed in range(1, 17)], steps=steps)
+    network = mmrphys.build(f"{size_px}_rgb_bvp", **options).train()
+    fit(network, [clip(seed, size_px=size_px, frames=120) for seed in range(1, 17)], steps=steps)
     return network.eval()
 
 
-def networks(files: list[Path], steps: int) -> Iterator[tuple[str, BranchNetwork, int]]:
+def networks(weights: list[str], size_px: int, steps: int) -> Iterator[tuple[str, BranchNetwork, int]]:
     """Name, network and size of its pictures, for each row of the figure."""
-    for kind in () if files else KINDS:
-        yield kind, trained(kind, steps=steps), 36
-    for file in files:
+    for kind, options in KINDS.items() if not weights else ():
+        yield kind, trained(options, size_px=size_px, steps=steps), size_px
+    for name in weights:
+        file = Path(name) if Path(name).exists() else models_folder() / f"{name}.safetensors"
         checkpoint = checkpoints.load(file)
-        assert isinstance(checkpoint.model, BranchNetwork), f"{file}: has no embeddings of the kind shown here"
+        assert isinstance(checkpoint.model, BranchNetwork), f"{name}: has no embeddings of the kind shown here"
         yield file.stem, checkpoint.model, checkpoint.spec.size_px
-
-
-def similarity(e: Tensor, pulse: Tensor) -> Tensor:
-    """Absolute cosine similarity (h, w) of embeddings (1, K, T, h, w) with a pulse (1, T), mean over the channels."""
-    y = pulse[0] - pulse.mean()
-    e = e[0] - e[0].mean(dim=1, keepdim=True)
-    return torch.cosine_similarity(e, y[None, :, None, None], dim=1).abs().mean(dim=0)
-
-
-def maps(network: BranchNetwork, x: Tensor, pulse: Tensor) -> list[tuple[Tensor, float]]:
-    """Similarity, and correlation of the wave with the pulse, with attention off and, where there is attention, on."""
-    branch = network.branches["bvp"]
-    found = []
-    with torch.inference_mode():
-        for on in (False, True) if branch.attention is not None else (False,):
-            if branch.attention is not None:
-                settings = branch.attention.settings
-                branch.attention.settings = dataclasses.replace(settings, attention_at_inference=on)
-            e = branch.embed(network.differences(x), pulse)
-            wave = network(x, target={"bvp": pulse})["bvp"]
-            found.append((similarity(e, pulse), 1 - neg_pearson(wave, pulse, Moment()).item()))
-    return found
 
 
 def main() -> None:
     """Train or read, measure, print, draw."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("out", type=Path)
-    parser.add_argument(
-        "--weights", type=Path, nargs="*", default=[], help="released files of FactorizePhys or MMRPhys"
-    )
+    parser.add_argument("--weights", nargs="*", default=[], help="files or imported models: FactorizePhys, MMRPhys")
     parser.add_argument("--steps", type=int, default=120, help="of training, where there are no files")
+    parser.add_argument("--size-px", type=int, choices=(9, 36, 72), default=9, help="pictures of the trained networks")
     options = parser.parse_args()
-    rows = list(networks(options.weights, options.steps))
-    figure, axes = plt.subplots(len(rows), 3, figsize=(7.5, 2.4 * len(rows)), squeeze=False, layout="constrained")
+    rows = list(networks(options.weights, options.size_px, options.steps))
+    figure, axes = plt.subplots(3, len(rows), figsize=(2.1 * len(rows), 6.2), squeeze=False, layout="constrained")
     print("| network | attention off | attention on |\n| --- | --- | --- |")
-    for (name, network, size_px), (picture, *panels) in zip(rows, axes, strict=True):
+    for (name, network, size_px), (picture, *panels) in zip(rows, axes.T, strict=True):
         x, pulse = clip(99, size_px=size_px, frames=120)
+        found = likeness(network, x.numpy(), {"bvp": pulse[0].numpy()})["bvp"]
         picture.imshow(x[0, :, 0].permute(1, 2, 0).numpy() / 255)
-        picture.set_ylabel(name[:34], fontsize=8)
-        means = ["", ""]
-        for i, (panel, (found, r)) in enumerate(zip(panels, maps(network, x, pulse), strict=False)):
-            image = panel.imshow(found.numpy(), vmin=0, vmax=1, cmap="viridis")
-            means[i] = f"{found.mean():.3f} ({r:.3f})"
-            panel.set_title(f"attention {'on' if i else 'off'}: mean {found.mean():.3f}", fontsize=8)
-            figure.colorbar(image, ax=panel, shrink=0.8)
-        print(f"| {name} | {means[0]} | {means[1]} |")
+        picture.set_title(name[:34], fontsize=9)
+        shown = [(found.off, found.r_off), (found.on, found.r_on)]
+        cells = ["" if m is None else f"{m.mean():.3f} ({r:.3f})" for m, r in shown]
+        for panel, on, (values, r) in zip(panels, ("off", "on"), shown, strict=True):
+            if values is None:
+                panel.axis("off")
+                continue
+            image = panel.imshow(values, vmin=0, vmax=1, cmap="viridis")
+            panel.set_title(f"attention {on}: {values.mean():.2f}\nwave r {r:.2f}", fontsize=8)
+        print(f"| {name} | {cells[0]} | {cells[1]} |")
         for axis in (picture, *panels):
             axis.set(xticks=[], yticks=[])
-        if not means[1]:
-            panels[1].axis("off")
-    figure.suptitle("Absolute cosine similarity of embeddings with the pulse (synthetic clip)", fontsize=10)
-    figure.savefig(options.out, dpi=130)
+    figure.colorbar(image, ax=axes[1:], shrink=0.7, label="absolute cosine similarity with the pulse")
+    figure.suptitle("The pulse in the embeddings (synthetic clip)", fontsize=10)
+    figure.savefig(options.out, dpi=110, pil_kwargs={"quality": 88} if options.out.suffix == ".jpg" else None)
 
 
 if __name__ == "__main__":

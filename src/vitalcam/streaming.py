@@ -1,10 +1,10 @@
-"""FactorizePhys and MMRPhys on a stream: each second only what is new, not the whole window again.
+"""FactorizePhys and MMRPhys on a stream: most of the network runs on what is new, not on the whole window again.
 
-These networks see time locally, but for one thing: every layer normalises its channels over the window. `Window` gives
-the waves of a whole window and the statistics it normalised with; `Chunk` takes those statistics and a piece of video
-with some frames more on either side, the halo, and gives the waves of the piece. With the statistics of the very
-window these are the window's; with those of an earlier one they are close while light and face stay as they were.
-docs/streaming.md says how close, what it saves and when to renew the statistics.
+These networks see time locally, but for one thing: every layer normalises its channels over the window. Here a network
+is cut behind its costly layers. `Front`, those layers, takes a piece of video with some frames more, and statistics to
+normalise with; `Back`, the cheap rest, takes what the front gave for all frames of a window and normalises with the
+window's own. `Window` is both, on the window's own statistics, and tells them. `vitalcam.sliding` puts them together.
+docs/streaming.md says how like the whole window that is, and what it saves.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, cast
 
@@ -21,131 +21,187 @@ import torch
 from torch import Tensor, nn
 
 from vitalcam.errors import OutputError, UsageError
-from vitalcam.export import TOLERANCE, compare, example, graph, prepared, to_onnx, write
-from vitalcam.models._blocks import ConvTanhNorm, difference
+from vitalcam.export import TOLERANCE, example, graph, prepared, write
+from vitalcam.models._blocks import ConvTanhNorm, difference, instance_norm
 from vitalcam.models._branch import Branch, BranchNetwork
-from vitalcam.runtime import session
-from vitalcam.types import ModelSpec
+from vitalcam.sliding import EPS, LIMIT, Arrays, Part, Plan, Sliding, onnx_part, statistics
+from vitalcam.types import Floats, ModelSpec
 
-_EPS = 1e-5  # of `instance_norm`
-_Norm = Callable[[Tensor], Tensor]
-
-
-class Window(nn.Module):
-    """A network that also gives the statistics it normalised with.
-
-    Args:
-        network: without attention while measuring; its dropout never acts here.
-
-    Raises:
-        UsageError: the network does not see time locally.
-    """
-
-    def __init__(self, network: nn.Module) -> None:
-        super().__init__()
-        self.network = _local(network)
-
-    def forward(self, video: Tensor) -> dict[str, Tensor]:
-        """Waves and statistics of one clip.
-
-        Args:
-            video: (1, C, T, H, W), raw frames.
-
-        Returns:
-            "bvp" and/or "resp": (1, T); "statistics": (2, N), mean and 1 / deviation of each channel of each layer.
-        """
-        norm = _Measure()
-        x = norm(difference(video[:, self.network.used]))
-        waves = {name: _wave(branch, x, norm) for name, branch in _branches(self.network).items()}
-        return waves | {"statistics": torch.cat(norm.found, dim=1)}
+BACK_SHARE = 0.1
+"""Largest part of the multiply-adds behind the cut."""
 
 
-class Chunk(nn.Module):
-    """A network on a piece of a clip, normalised with the statistics of a window.
+class Cut:
+    """A branch in two: stages of convolutions, each after a norm, in front of the cut and behind it.
 
     Attributes:
-        halo_frames: how many frames it needs before and after those whose waves it gives.
-        frames_multiple: of the piece's length, and of its place in the clip relative to the window's start.
+        step: frames for each of the features at the cut.
+        lead, trail: how many frames the features of a piece depend on before it, and how many at a window's end change
+            when it goes on; multiples of the step.
+        layers: numbers of channels of the norms in front.
 
     Args:
-        network: without attention while measuring; its dropout never acts here.
-
-    Raises:
-        UsageError: the network does not see time locally.
+        branch: it.
+        size_px: side of the picture, which decides what a layer costs.
     """
 
-    def __init__(self, network: nn.Module) -> None:
-        super().__init__()
-        self.network = _local(network)
-        self.frames_multiple = self.network.frames_multiple
-        reaches = [_reach(branch) for branch in _branches(self.network).values()]
-        after = max(right for _, right in reaches) + 1  # a difference needs the next frame
-        self.halo_frames = tuple(_up(n, self.frames_multiple) for n in (max(left for left, _ in reaches), after))
+    def __init__(self, branch: Branch, size_px: int) -> None:
+        self.branch = branch
+        trunks = [_convolutions(trunk) for trunk in branch.trunks]
+        self._stages = [*zip(*trunks, strict=True), *((conv,) for conv in _convolutions(branch.head))]
+        self._depth = _depth(self._stages, size_px)
+        front = self._stages[: self._depth]
+        self._steps = list(_steps(front))
+        self.step = self._steps[-1]
+        reach = sum(step * (stage[0].kernel_size[0] // 2) for step, stage in zip(self._steps, front, strict=False))
+        self.lead, self.trail = _up(reach, self.step), _up(reach + 1, self.step)  # a difference needs the next frame
+        self.layers = tuple(sum(conv.in_channels for conv in stage) for stage in front)
 
-    def forward(self, video: Tensor, statistics: Tensor) -> dict[str, Tensor]:
-        """Waves of the frames within the halo.
+    def front(self, x: Tensor, given: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """The costly layers.
 
         Args:
-            video: (1, C, T, H, W), raw frames.
-            statistics: (2, N), of a `Window`.
+            x: differences (1, C, T, H, W).
+            given: statistics (2, N) to normalise with; those of x itself if there are none.
 
         Returns:
-            "bvp" and/or "resp": (1, T - sum(halo_frames)).
-
-        Raises:
-            UsageError: nothing is left within the halo, or T is no multiple of `frames_multiple`.
+            features at the cut (1, K, T / step, h, w), and mean and variance of each frame before each norm (2, N, T).
         """
-        self._check(video.shape[2])
-        norm = _Given(statistics)
-        x = norm(difference(video[:, self.network.used]))
-        return {name: self._inner(branch, x, norm) for name, branch in _branches(self.network).items()}
+        moments, parts = [], [x[:, view] for view in self.branch.views]
+        shares = iter(() if given is None else torch.split(given, list(self.layers), dim=1))
+        for stage, step in zip(self._stages[: self._depth], self._steps, strict=False):
+            parts = _joined(parts, stage)
+            found = torch.cat([_moments(part) for part in parts], dim=1)
+            known = _known(found) if given is None else next(shares)
+            own = torch.split(known, [part.shape[1] for part in parts], dim=1)
+            parts = [torch.tanh(conv(_normal(part, s))) for conv, part, s in zip(stage, parts, own, strict=True)]
+            moments.append(_repeated(found, step))
+        return torch.cat(parts, dim=1), torch.cat(moments, dim=1)
 
-    def _inner(self, branch: Branch, x: Tensor, norm: _Norm) -> Tensor:
+    def back(self, features: Tensor) -> Tensor:
+        """Features of a window (1, K, T / step, h, w) to its wave (1, T)."""
+        parts = list(torch.split(features, [conv.out_channels for conv in self._stages[self._depth - 1]], dim=1))
+        for stage in self._stages[self._depth :]:
+            parts = _joined(parts, stage)
+            parts = [torch.tanh(conv(instance_norm(part))) for conv, part in zip(stage, parts, strict=True)]
+        y = _repeated(instance_norm(torch.cat(parts, dim=1)), self.branch.upsample)
+        wave: Tensor = self.branch.last(y)[:, 0, :, 0, 0]
+        return wave
+
+
+class _Piece(nn.Module):
+    """Part of a network as ONNX wants it: tensors in, a tuple out, both with names.
+
+    Attributes:
+        network: it.
+        inputs, names: of what it takes and gives.
+        cuts: its branches by the names of their waves.
+    """
+
+    inputs: tuple[str, ...]
+    names: tuple[str, ...]
+
+    def __init__(self, network: nn.Module, spec: ModelSpec) -> None:
+        super().__init__()
+        self.network = _local(network)
+        branches = cast(Mapping[str, Branch], self.network.branches)
+        self.cuts = {name: Cut(branches[name], spec.size_px) for name in spec.outputs}
+
+    def differences(self, video: Tensor) -> Tensor:
+        """Of the channels that the network uses."""
+        return difference(video[:, self.network.used])
+
+    def numpy(self, inputs: Arrays) -> dict[str, Floats]:
+        """The same on arrays, by name."""
+        with torch.inference_mode():
+            found = self(*(torch.from_numpy(np.ascontiguousarray(inputs[name])) for name in self.inputs))
+        return {name: value.numpy() for name, value in zip(self.names, found, strict=True)}
+
+
+class Window(_Piece):
+    """The whole network: "video" (1, C, T, H, W) to waves (1, T), and what the front of each branch gave."""
+
+    def __init__(self, network: nn.Module, spec: ModelSpec) -> None:
+        super().__init__(network, spec)
+        self.inputs, self.names = ("video",), (*spec.outputs, *_names(spec, "features"), *_names(spec, "moments"))
+
+    def forward(self, video: Tensor) -> tuple[Tensor, ...]:
+        """Waves, features, moments."""
+        x = self.differences(video)
+        features, moments = zip(*(cut.front(x) for cut in self.cuts.values()), strict=True)
+        waves = (cut.back(found) for cut, found in zip(self.cuts.values(), features, strict=True))
+        return (*waves, *features, *moments)
+
+
+class Front(_Piece):
+    """The costly layers on the last frames of a window.
+
+    Attributes:
+        halo_frames: how many frames are given beside the new ones: those that these depend on, and those that had
+            stood at the window's end, where there was nothing to see beyond.
+    """
+
+    def __init__(self, network: nn.Module, spec: ModelSpec) -> None:
+        super().__init__(network, spec)
+        self.inputs = ("video", "statistics")
+        self.names = (*_names(spec, "features"), *_names(spec, "moments"))
+        self.halo_frames = _up(max(cut.lead + cut.trail for cut in self.cuts.values()), spec.frames_multiple)
+
+    def forward(self, video: Tensor, statistics: Tensor) -> tuple[Tensor, ...]:
+        """Features and moments without the frames that only served others."""
+        x = self.differences(video)
+        shares = torch.split(statistics, [sum(cut.layers) for cut in self.cuts.values()], dim=1)
+        found = [self._inner(cut, x, given) for cut, given in zip(self.cuts.values(), shares, strict=True)]
+        features, moments = zip(*found, strict=True)
+        return (*features, *moments)
+
+    def _inner(self, cut: Cut, x: Tensor, given: Tensor) -> tuple[Tensor, Tensor]:
         """A branch is shown no more than it needs itself."""
-        left, right = (_up(n, branch.upsample) for n in _reach(branch))
-        stop = x.shape[2] - self.halo_frames[1] + right
-        wave = _wave(branch, x[:, :, self.halo_frames[0] - left : stop], norm)
-        return wave[:, left:-right]
-
-    def _check(self, frames: int) -> None:
-        if torch.onnx.is_in_onnx_export():
-            return
-        if frames <= sum(self.halo_frames) or frames % self.frames_multiple:
-            raise UsageError(
-                f"a chunk must have a multiple of {self.frames_multiple} frames, more than the {sum(self.halo_frames)} "
-                f"of its halo; got {frames}"
-            )
+        features, moments = cut.front(x[:, :, self.halo_frames - cut.lead - cut.trail :], given)
+        return features[:, :, cut.lead // cut.step :], moments[:, :, cut.lead :]
 
 
-def stitched(chunk: Chunk, video: Tensor, statistics: Tensor, *, hop: int) -> dict[str, Tensor]:
-    """Waves of a clip piece by piece.
+class Back(_Piece):
+    """The rest: features of a window to waves (1, T)."""
+
+    def __init__(self, network: nn.Module, spec: ModelSpec) -> None:
+        super().__init__(network, spec)
+        self.inputs, self.names = _names(spec, "features"), spec.outputs
+
+    def forward(self, *features: Tensor) -> tuple[Tensor, ...]:
+        """Waves."""
+        return tuple(cut.back(found) for cut, found in zip(self.cuts.values(), features, strict=True))
+
+
+def sliding(network: nn.Module, spec: ModelSpec, *, frames: int = 0, limit: float = LIMIT) -> Sliding:
+    """A network, run by torch, on a window that slides.
 
     Args:
-        chunk: the network.
-        video: (1, C, T, H, W), raw frames.
-        statistics: (2, N).
-        hop: frames of a piece without its halo.
-
-    Returns:
-        "bvp" and/or "resp": (1, T - sum(halo_frames)), from frame `halo_frames[0]` on.
+        network: FactorizePhys or MMRPhys in eval mode, without attention while measuring.
+        spec: its card.
+        frames: of the window; as the card says if not given.
+        limit: how far the statistics may drift before the whole window is run.
 
     Raises:
-        UsageError: the clip, or a piece, does not fit the network.
+        UsageError: the network does not see time locally, or the window's length does not fit it.
     """
-    halo = sum(chunk.halo_frames)
-    starts = range(0, max(video.shape[2] - halo, 1), hop)
-    pieces = [chunk(video[:, :, start : start + hop + halo], statistics) for start in starts]
-    return {name: torch.cat([piece[name] for piece in pieces], dim=1) for name in pieces[0]}
+    window, front, back = Window(network, spec), Front(network, spec), Back(network, spec)
+    return Sliding(window.numpy, front.numpy, back.numpy, plan(front, spec), frames or spec.frames, limit=limit)
+
+
+def plan(front: Front, spec: ModelSpec) -> Plan:
+    """What has to be known of the parts of a network."""
+    layers = {name: cut.layers for name, cut in front.cuts.items()}
+    return Plan(spec.outputs, spec.frames_multiple, front.halo_frames, layers)
 
 
 def export_streaming(
     model: nn.Module, spec: ModelSpec, path: Path, *, variant: str = "", options: Mapping[str, Any] | None = None
 ) -> ModelSpec:
-    """Write both forms for ONNX Runtime: ``NAME.onnx``, ``NAME_chunk.onnx`` and the card ``NAME.json``.
+    """Write all parts for ONNX Runtime: ``NAME.onnx``, ``NAME_front.onnx``, ``NAME_back.onnx``, the card ``NAME.json``.
 
-    ``NAME.onnx`` is a model like any other: "video" (1, C, T, H, W) to waves (1, T), and with them "statistics"
-    (2, N). ``NAME_chunk.onnx`` takes "video" and "statistics" and gives the waves within the halo. The card's
-    "streaming" says which halo, and the chunk's file and checksum.
+    ``NAME.onnx`` is a model like any other, which gives features and moments beside its waves. `Sliding.load` puts the
+    parts together.
 
     Args:
         model: FactorizePhys or MMRPhys; it is not changed.
@@ -158,138 +214,126 @@ def export_streaming(
         OutputError: ONNX Runtime does not agree with torch, or a file cannot be written.
     """
     network = prepared(model)
-    window, chunk = Window(network), Chunk(network)
-    both = dataclasses.replace(spec, outputs=(*spec.outputs, "statistics"))
-    frames = _up(sum(chunk.halo_frames) + 16, spec.frames_multiple)
-    blob = to_onnx(window, both, frames=frames).SerializeToString()
-    chunk_blob = _chunk_graph(window, chunk, spec, frames)
-    for length in (frames, frames + 2 * spec.frames_multiple):
-        compare(window, blob, both, frames=length)
-        _compare_chunk(window, chunk, chunk_blob, spec, length)
-    chunk_path = path.with_name(f"{path.stem}_chunk.onnx")
-    card = dataclasses.replace(spec, name=path.stem, file=path.name, sha256=_sha256(blob))
-    streaming = {"file": chunk_path.name, "sha256": _sha256(chunk_blob), "halo_frames": chunk.halo_frames}
+    pieces = Window(network, spec), Front(network, spec), Back(network, spec)
+    about = plan(pieces[1], spec)
+    shortest = about.halo_frames + 2 * spec.frames_multiple
+    blobs = [_graph(piece, _examples(pieces[0], spec, shortest), spec) for piece in pieces]
+    for frames in (shortest, shortest + 2 * spec.frames_multiple):
+        given = _examples(pieces[0], spec, frames)
+        for piece, blob in zip(pieces, blobs, strict=True):
+            _compare(piece.numpy, onnx_part(blob), {name: given[name] for name in piece.inputs}, spec)
+    files = [path.with_name(f"{path.stem}{part}.onnx") for part in ("", "_front", "_back")]
+    sums = [hashlib.sha256(blob).hexdigest() for blob in blobs]
+    card = dataclasses.replace(spec, name=path.stem, file=path.name, sha256=sums[0])
+    streaming = {"halo_frames": about.halo_frames, "layers": about.layers}
+    streaming |= {part: (files[i].name, sums[i]) for i, part in ((1, "front"), (2, "back"))}
     origin = {"model": spec.name, "variant": variant, "options": dict(options or {}), "attention": False}
-    write(chunk_path, chunk_blob)
-    write(path, blob)
+    for file, blob in zip(files, blobs, strict=True):
+        write(file, blob)
     fields = dataclasses.asdict(card) | origin | {"streaming": streaming}
     write(path.with_suffix(".json"), (json.dumps(fields, indent=2) + "\n").encode())
     return card
 
 
-class _Measure:
-    """`instance_norm` of one clip that keeps what it normalised with, (2, C) a layer."""
-
-    def __init__(self) -> None:
-        self.found: list[Tensor] = []
-
-    def __call__(self, x: Tensor) -> Tensor:
-        centred = x - (mean := x.mean(dim=(2, 3, 4), keepdim=True))
-        inverse = (centred.square().mean(dim=(2, 3, 4), keepdim=True) + _EPS).rsqrt()
-        self.found.append(torch.stack([mean.flatten(), inverse.flatten()]))
-        return centred * inverse
+def _examples(window: Window, spec: ModelSpec, frames: int) -> dict[str, Floats]:
+    """Something for every input of the parts."""
+    video = example(spec, frames)
+    found = window.numpy({"video": video})
+    return found | {"video": video, "statistics": statistics(found, spec.outputs)}
 
 
-class _Given:
-    """The same with what is given: layer after layer takes its share."""
+def _graph(piece: _Piece, given: Arrays, spec: ModelSpec) -> bytes:
+    inputs = {name: torch.from_numpy(given[name]) for name in piece.inputs}
+    count = torch.export.Dim("count", min=given["video"].shape[2] // spec.frames_multiple - 1, max=1 << 16)
+    step = {"video": spec.frames_multiple}
+    if isinstance(piece, Back):
+        step = {f"{name}_features": spec.frames_multiple // cut.step for name, cut in piece.cuts.items()}
+    free = {name: {2: n * count if n > 1 else count} for name, n in step.items()}
+    lengths = {"features": tuple(free.values())} if isinstance(piece, Back) else dict.fromkeys(piece.inputs) | free
+    blob: bytes = graph(piece, inputs, piece.names, lengths).SerializeToString()
+    return blob
 
-    def __init__(self, statistics: Tensor) -> None:
-        self.statistics, self.taken = statistics, 0
 
-    def __call__(self, x: Tensor) -> Tensor:
-        share = self.statistics[:, self.taken : self.taken + x.shape[1]]
-        self.taken += x.shape[1]
-        mean, inverse = share[..., None, None, None]
-        normal: Tensor = (x - mean) * inverse
-        return normal
+def _compare(expected: Part, found: Part, given: Arrays, spec: ModelSpec) -> None:
+    ours, theirs = expected(given), found(given)
+    for name, value in ours.items():
+        worst = float(np.abs(theirs[name] - value).max() / value.std())
+        if not worst <= TOLERANCE:
+            raise OutputError(
+                f"{spec.name}: ONNX Runtime and torch differ in {name} by {worst:.1e} of its deviation (at most "
+                f"{TOLERANCE:.0e} is allowed); nothing was written"
+            )
 
 
 def _local(network: nn.Module) -> BranchNetwork:
     if not isinstance(network, BranchNetwork):
         raise UsageError(f"{type(network).__name__} has no streaming form; FactorizePhys and MMRPhys have")
-    for branch in _branches(network).values():
+    for branch in cast(Mapping[str, Branch], network.branches).values():
         if branch.attention is not None and branch.attention.settings.attention_at_inference:
             raise UsageError("attention_at_inference sees the whole window; stream without")
     return network
 
 
-def _branches(network: BranchNetwork) -> dict[str, Branch]:
-    return cast(dict[str, Branch], dict(network.branches.items()))
+def _convolutions(stack: nn.Module) -> list[nn.Conv3d]:
+    return [layer.conv for layer in stack.children() if isinstance(layer, ConvTanhNorm)]
 
 
-def _wave(branch: Branch, x: Tensor, norm: _Norm) -> Tensor:
-    """What `Branch.forward` gives without attention, (1, T), with another norm."""
-    trunks = zip(branch.trunks, branch.views, strict=True)
-    embedded = torch.cat([_stack(trunk, x[:, view], norm) for trunk, view in trunks], dim=1)
-    y = _stack(branch.head, embedded, norm)
-    y = y[:, :, :, None].expand(-1, -1, -1, branch.upsample, -1, -1).flatten(2, 3)
-    wave: Tensor = branch.last(y)[:, 0, :, 0, 0]
-    return wave
+def _depth(stages: list[tuple[nn.Conv3d, ...]], size_px: int) -> int:
+    """Behind how many stages at most `BACK_SHARE` of the multiply-adds is left."""
+    costs = np.array(list(_costs(stages, size_px)))
+    return 1 + int(np.argmax(1 - costs.cumsum() / costs.sum() <= BACK_SHARE))
 
 
-def _stack(stack: nn.Module, x: Tensor, norm: _Norm) -> Tensor:
-    for layer in _layers(stack):
-        x = norm(torch.tanh(layer.conv(x)))
-    return x
+def _costs(stages: list[tuple[nn.Conv3d, ...]], size_px: int) -> Iterator[float]:
+    """Multiply-adds of each stage, in a frame."""
+    steps = _steps(stages)
+    next(steps)
+    for stage, step in zip(stages, steps, strict=True):
+        conv = stage[0]
+        size_px = (size_px + 2 * int(conv.padding[1]) - conv.kernel_size[1]) // conv.stride[1] + 1
+        yield sum(conv.weight.numel() for conv in stage) * size_px**2 / step
 
 
-def _layers(stack: nn.Module) -> list[ConvTanhNorm]:
-    return [layer for layer in stack.children() if isinstance(layer, ConvTanhNorm)]
+def _steps(stages: list[tuple[nn.Conv3d, ...]]) -> Iterator[int]:
+    """Frames from one value to the next before the first stage and behind each."""
+    step = 1
+    yield step
+    for stage in stages:
+        yield (step := step * stage[0].stride[0])
 
 
-def _reach(branch: Branch) -> tuple[int, int]:
-    """How many differences before and after a frame its wave depends on."""
-    reach, step = branch.last.kernel_size[0] // 2, 1
-    for layer in _layers(branch.trunks[0]) + _layers(branch.head):
-        reach += step * (layer.conv.kernel_size[0] // 2)
-        step *= layer.conv.stride[0]
-    return reach + step - 1, reach  # a frame is given the embedding of the multiple of `step` before it
+def _joined(parts: list[Tensor], stage: tuple[nn.Conv3d, ...]) -> list[Tensor]:
+    """Where several trunks meet, their channels lie side by side."""
+    return parts if len(parts) == len(stage) else [torch.cat(parts, dim=1)]
+
+
+def _moments(x: Tensor) -> Tensor:
+    """Mean and variance (2, C, T) of each frame of one clip (1, C, T, H, W)."""
+    mean = x.mean(dim=(3, 4), keepdim=True)
+    return torch.cat([mean.flatten(2), (x - mean).square().mean(dim=(3, 4))])
+
+
+def _known(moments: Tensor) -> Tensor:
+    """Mean and 1 / deviation (2, C) over all frames."""
+    mean, variance = moments
+    centred = mean - (whole := mean.mean(dim=1, keepdim=True))
+    return torch.stack([whole[:, 0], (variance.mean(dim=1) + centred.square().mean(dim=1) + EPS).rsqrt()])
+
+
+def _normal(x: Tensor, statistics: Tensor) -> Tensor:
+    mean, inverse = statistics[..., None, None, None]
+    normal: Tensor = (x - mean) * inverse
+    return normal
+
+
+def _repeated(x: Tensor, times: int) -> Tensor:
+    """Each frame (., C, T, ...) that often."""
+    return x[:, :, :, None].expand(-1, -1, -1, times, *(-1,) * (x.ndim - 3)).flatten(2, 3)
+
+
+def _names(spec: ModelSpec, what: str) -> tuple[str, ...]:
+    return tuple(f"{name}_{what}" for name in spec.outputs)
 
 
 def _up(n: int, multiple: int) -> int:
     return -(-n // multiple) * multiple
-
-
-class _ChunkTuple(nn.Module):
-    """A chunk that gives its waves in the order of its card, as ONNX wants it."""
-
-    def __init__(self, chunk: Chunk, names: tuple[str, ...]) -> None:
-        super().__init__()
-        self.chunk, self.names = chunk, names
-
-    def forward(self, video: Tensor, statistics: Tensor) -> tuple[Tensor, ...]:
-        waves = self.chunk(video, statistics)
-        return tuple(waves[name] for name in self.names)
-
-
-def _chunk_graph(window: Window, chunk: Chunk, spec: ModelSpec, frames: int) -> bytes:
-    least = sum(chunk.halo_frames) // spec.frames_multiple + 1
-    count = torch.export.Dim("count", min=least, max=1 << 16)
-    lengths = {"video": {2: spec.frames_multiple * count}, "statistics": None}
-    inputs = dict(zip(("video", "statistics"), _inputs(window, spec, frames), strict=True))
-    blob: bytes = graph(_ChunkTuple(chunk, spec.outputs), inputs, spec.outputs, lengths).SerializeToString()
-    return blob
-
-
-def _inputs(window: Window, spec: ModelSpec, frames: int) -> tuple[Tensor, Tensor]:
-    video = torch.from_numpy(example(spec, frames))
-    with torch.no_grad():
-        return video, window(video)["statistics"]
-
-
-def _compare_chunk(window: Window, chunk: Chunk, blob: bytes, spec: ModelSpec, frames: int) -> None:
-    video, statistics = _inputs(window, spec, frames)
-    with torch.no_grad():
-        expected = chunk(video, statistics)
-    found = session(blob).run(list(spec.outputs), {"video": video.numpy(), "statistics": statistics.numpy()})
-    for name, wave in zip(spec.outputs, found, strict=True):
-        worst = float(np.abs(wave - expected[name].numpy()).max() / expected[name].std())
-        if not worst <= TOLERANCE:
-            raise OutputError(
-                f"{spec.name}: on a chunk of {frames} frames ONNX Runtime and torch differ in {name} by {worst:.1e} of "
-                f"the signal's deviation (at most {TOLERANCE:.0e} is allowed); nothing was written"
-            )
-
-
-def _sha256(blob: bytes) -> str:
-    return hashlib.sha256(blob).hexdigest()
