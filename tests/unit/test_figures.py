@@ -15,7 +15,8 @@ from vitalcam import score_tables
 from vitalcam.commands import figures as commands
 from vitalcam.errors import DatasetError, UsageError
 from vitalcam.evaluate import Evaluation, Protocol, evaluate
-from vitalcam.figures import agreement, factors, latency, waveforms
+from vitalcam.figures import agreement, attention, factors, latency, waveforms
+from vitalcam.models import mmrphys
 from vitalcam.pipeline import Classical
 from vitalcam.scores import Row
 from vitalcam.types import ModelSpec
@@ -143,6 +144,21 @@ def test_waves_of_several_and_of_a_chosen_stretch(tmp_path):
         waveforms.pair(given, Late(), stretch_s=(30, 40))
     with pytest.raises(DatasetError, match="resp is not in its truth, or late does not give it"):
         waveforms.pair(given, Late(), kind="resp")
+
+
+def test_attention_maps_of_a_trained_network(tmp_path, monkeypatch):
+    """The weights are those of the start: what is tested is the way from file and recording to the maps."""
+    spec, network = mmrphys.VARIANTS["9_rgb_bvp"], mmrphys.build("9_rgb_bvp", attention="fsam").eval()
+    monkeypatch.setattr(attention, "network_of", lambda _: (network, dataclasses.replace(spec, frames=64)))
+    attention.draw(prepared("a", 75, 6.0), [tmp_path / "last.safetensors"], tmp_path / "maps.png")
+    assert is_png(tmp_path / "maps.png")
+    lines = table(tmp_path / "maps.png")
+    for said in ("off", "on"):
+        values = [float(line["similarity"]) for line in lines if line["attention"] == said]
+        assert values
+        assert all(0 <= value <= 1 for value in values)
+    with pytest.raises(DatasetError, match="has no 64 frames in a row with a face and a known bvp"):
+        attention.maps(prepared("b", 75, 2.0), tmp_path / "last.safetensors")
 
 
 @pytest.fixture

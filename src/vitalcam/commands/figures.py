@@ -57,6 +57,20 @@ def waveforms(
 
 
 @figure.command()
+@click.argument("recording", type=_PATH)
+@click.option("--weights", multiple=True, type=_PATH, required=True, metavar="FILE", help="FactorizePhys or MMRPhys.")
+@click.option("--wave", type=click.Choice(["bvp", "resp"]), default="bvp", show_default=True)
+@_OUT
+def attention(recording: Path, weights: tuple[Path, ...], wave: str, out: Path) -> None:
+    """Where the true wave of RECORDING is in the embeddings of networks, attention off and on. Needs [train]."""
+    from vitalcam.figures import attention as drawing
+    from vitalcam.synth.recordings import read
+
+    drawing.draw(read(recording), weights, out, kind=wave)
+    click.echo(out)
+
+
+@figure.command()
 @click.argument("scores", type=_PATH, nargs=-1, required=True)
 @click.option("--by", required=True, metavar="A,B", help="Attributes, such as skin_type,scenario.")
 @_QUANTITY
