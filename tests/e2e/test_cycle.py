@@ -92,5 +92,6 @@ def test_stand_ins_are_prepared_once(tmp_path, monkeypatch):
     store = source.store("UBFC-rPPG", Preparation(9))
     assert sorted(prepared.id for prepared in store) == ["1", "2"]
     monkeypatch.setattr("vitalcam.data.prepare_one", None)
-    assert source.store("UBFC-rPPG", Preparation(9)).folder == store.folder
+    later = standins.StandIns(tmp_path, people=2, duration_s=4.0)
+    assert later.store("UBFC-rPPG", Preparation(9)).folder == store.folder
     assert len(asked) == 4
