@@ -34,7 +34,8 @@ _ELSEWHERE = {
     "demo": "demo",
     "synth": "synth",
     "plates": "plates",
-    **dict.fromkeys(("prepare", "train", "evaluate", "recipes", "reproduce"), "research"),
+    "figure": "figures",
+    **dict.fromkeys(("prepare", "train", "evaluate", "compare", "recipes", "reproduce"), "research"),
 }
 """Commands that live in `vitalcam.commands`, and their files."""
 
@@ -143,7 +144,7 @@ class _Asked:
 @click.option("--resp-window", "resp_window_s", default=30.0, show_default=True, metavar="S", help="For breathing.")
 @click.option("--step", "step_s", default=1.0, show_default=True, metavar="S", help="Distance of windows.")
 @click.option(
-    "--min-confidence", default=0.6, show_default=True, metavar="0..1", help="Give a number from this confidence on."
+    "--min-confidence", default=0.8, show_default=True, metavar="0..1", help="Give a number from this confidence on."
 )
 @click.option(
     "--fps", "fps_hz", type=float, callback=_positive, metavar="HZ",
