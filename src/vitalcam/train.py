@@ -111,6 +111,8 @@ class _Run:
         self.about, self.place, self.device = about, place, device
         self.digest = config.digest(about)
         self.network = training.network().to(device)
+        if device.type == "cpu":
+            _channels_last(self.network)
         self.loss = losses.find(training.loss)
         self.fs_hz = training.spec.fs_hz
         self.per_epoch = batches.steps // training.accumulate * training.accumulate
@@ -351,6 +353,13 @@ def _optimiser(training: Training, network: nn.Module, steps: int) -> tuple[torc
         return optimiser, None
     total = training.epochs * steps
     return optimiser, torch.optim.lr_scheduler.OneCycleLR(optimiser, training.lr, total_steps=total)
+
+
+def _channels_last(network: nn.Module) -> None:
+    """Lay 3-D convolutions out as a CPU computes them; else each would turn its pictures about, there and back."""
+    for weight in network.parameters():
+        if weight.dim() == 5:
+            weight.data = weight.data.contiguous(memory_format=torch.channels_last_3d)
 
 
 def _keep_float32(network: nn.Module, device_type: str) -> None:

@@ -21,6 +21,7 @@ from vitalcam import config
 from vitalcam.checkpoints import layouts
 from vitalcam.data import Clips
 from vitalcam.errors import ConfigError, DataError, UnknownName, UsageError, WeightsError
+from vitalcam.models._blocks import instance_norm
 from vitalcam.train import train
 from vitalcam.training import ClipBatches, Training, load_weights, trained
 
@@ -149,6 +150,27 @@ def test_bfloat16_learns_the_same_thing(tmp_path):
         ends.append(rows(tmp_path / str(bf16))[-1]["loss"])
     assert ends[0] == pytest.approx(ends[1], abs=0.05)
     assert ends[0] != ends[1]
+
+
+def test_how_weights_lie_in_memory_changes_no_loss(undisturbed, tmp_path, monkeypatch):
+    monkeypatch.setattr("vitalcam.train._channels_last", lambda network: None)
+    job(tmp_path)
+    losses = [[row["loss"] for row in rows(folder)] for folder in (tmp_path, undisturbed)]
+    assert losses[0] == pytest.approx(losses[1], abs=5e-4)
+
+
+@pytest.mark.parametrize("clips", [1, 3])
+def test_instance_norm_is_the_same_for_either_layout(clips):
+    video = torch.randn(clips, 4, 5, 6, 7, dtype=torch.float64)
+    found = []
+    for layout in (torch.contiguous_format, torch.channels_last_3d):
+        x = video.clone(memory_format=layout).requires_grad_()
+        y = instance_norm(x)
+        assert y.is_contiguous(memory_format=layout)
+        y.pow(3).sum().backward()
+        found.append((y.detach(), x.grad))
+    torch.testing.assert_close(found[0], found[1])
+    assert found[1][0].mean((2, 3, 4)).abs().max() < 1e-12
 
 
 def test_the_best_epoch_is_that_of_the_other_data(tmp_path):

@@ -25,6 +25,10 @@ def difference(x: Tensor) -> Tensor:
 
 def instance_norm(x: Tensor) -> Tensor:
     """Every channel of every clip to zero mean and unit variance; eps 1e-5, nothing learned, nothing remembered."""
+    if x.dim() == 5 and not x.is_contiguous() and x.is_contiguous(memory_format=torch.channels_last_3d):
+        # a batch norm of each clip; torch's instance norm would turn them channels first, and the next layer back
+        clips = (torch.batch_norm(clip, None, None, None, None, True, 0.0, 1e-5, False) for clip in x.chunk(len(x)))
+        return torch.cat(list(clips))
     return torch.instance_norm(x, None, None, None, None, True, 0.0, 1e-5, torch.backends.cudnn.enabled)
 
 
