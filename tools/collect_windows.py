@@ -112,7 +112,8 @@ def main() -> None:
     parser.add_argument("--painted", type=int, default=0, help="this many painted faces in place of a folder")
     args = parser.parse_args()
     os.nice(5)
-    settings = Settings(method="" if args.model else "pos", model=args.model, step_s=STEP_S)
+    method = "" if args.model else "pos"
+    settings = Settings(method=method, model=args.model, step_s=STEP_S)
     out = args.out / (args.model or "pos")
     out.mkdir(parents=True, exist_ok=True)
     for name, opened in jobs(args):

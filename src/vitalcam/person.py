@@ -219,7 +219,7 @@ class Person:
         if not isinstance(window, quality.Window):
             return Estimate("heart_rate", None, "beats/min", t0_s, t_s, 0.0, window, self._runner.spec.name)
         seen = quality.evidence(window)
-        trust = quality.confidence(seen)
+        trust = quality.confidence(seen, "method" if self._runner.spec.size_px == 1 else "network")
         low, high = HEART_RATE_BPM
         reason = quality.refusal(seen)
         if reason is None and not (trust >= self._settings.min_confidence and low <= seen.rate_bpm <= high):
@@ -234,23 +234,23 @@ class Person:
         self._resp_s = t_s
         t0_s = max(t_s - self._settings.resp_window_s, self.start_s)
         values, time_s, valid = self._uniform(t0_s, t_s)
-        run = max(runs(valid), key=lambda r: r.stop - r.start, default=slice(0, 0))
+        start = round(time_s[0] * self._fs_hz)
+        waves = {name: stitcher.wave(start, start + time_s.size) for name, stitcher in self.waves.items()}
+        known = valid & np.isfinite(list(waves.values())).all(axis=0)
+        run = max(runs(known), key=lambda r: r.stop - r.start, default=slice(0, 0))
         if (run.stop - run.start) / self._fs_hz < breath.MIN_DURATION_S:
             short = t_s - self.start_s < breath.MIN_DURATION_S + 1
             missing: Reason = "too_short" if short else "gap"
             return Estimate("resp_rate", None, "breaths/min", t0_s, t_s, 0.0, missing, "fused")
-        values, time_s = values[run], time_s[run]
-        start = round(time_s[0] * self._fs_hz)
-        waves = {name: stitcher.wave(start, start + time_s.size) for name, stitcher in self.waves.items()}
+        values, time_s, start = values[run], time_s[run], start + run.start
         rates = [w for w in self.windows if w.quantity == "heart_rate" and w.value is not None and w.t1_s > t0_s]
-        pulse = bool(rates) and bool(np.isfinite(waves["bvp"]).all())
         window = breath.Window(
             fs_hz=self._fs_hz,
             position=values[:, [sample.X, sample.Y]],
             skin_rgb=values[:, sample.SKIN],
-            bvp=waves["bvp"] if pulse else None,
-            heart_rate_hz=heart_rate_hz(rates, time_s) if pulse else None,
-            network=waves.get("resp"),
+            bvp=waves["bvp"][run] if rates else None,
+            heart_rate_hz=heart_rate_hz(rates, time_s) if rates else None,
+            network=waves["resp"][run] if "resp" in waves else None,
         )
         seen = breath.evidence(window)
         trust, reason = breath.confidence(seen), breath.refusal(seen)

@@ -50,7 +50,7 @@ class Settings:
     window_s: float = 10.0
     step_s: float = 1.0
     resp_window_s: float = 30.0
-    min_confidence: float = 0.6
+    min_confidence: float = 0.8
 
     def __post_init__(self) -> None:
         config.check_types(self)

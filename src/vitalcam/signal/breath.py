@@ -37,9 +37,9 @@ class Window:
         fs_hz: rate of all arrays.
         position: (T, 2) of the head, any unit.
         skin_rgb: (T, 3) mean of the skin, 0..255.
-        bvp: (T,) pulse wave, or None where it is not known throughout or not to be trusted.
+        bvp: (T,) pulse wave, or None where it is not to be trusted.
         heart_rate_hz: (T,), with ``bvp``.
-        network: (T,) breathing wave of a network; None or NaN without one.
+        network: (T,) breathing wave of a network, or None.
     """
 
     fs_hz: float
@@ -187,7 +187,7 @@ def weakness(seen: Evidence) -> Reason:
 
 
 # Log-odds of |error| <= 3 breaths/min: intercept, and a weight for each of `terms`, fitted by tools/fit_confidence.py.
-_WEIGHTS = (-5.4, 0.33, 0.03, 0.05, 0.05, 0.0)
+_WEIGHTS = (-4.4, 0.33, 0.03, 0.05, 0.05, 0.0)
 SIGNS = (1, 1, 1, 1, -1)
 """Whether each of `terms` speaks for the rate or against it."""
 

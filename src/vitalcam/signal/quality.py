@@ -12,6 +12,7 @@ import dataclasses
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
@@ -26,8 +27,8 @@ MOTION_LOW_HZ = 0.3
 """Motion is looked at from half the lowest heart rate on."""
 
 
-RIVAL_HZ = 0.15
-"""A peak nearer than this is the same."""
+Kind = Literal["method", "network"]
+"""What gave a wave."""
 
 
 @dataclass(frozen=True)
@@ -70,9 +71,6 @@ class Evidence:
         rate_bpm: the peak, interpolated.
         beats_bpm: rate from the distances of beats.
         snr_db: power of peak and second harmonic over the rest (de Haan and Jeanne 2013).
-        rival_db: height of the peak over the highest one elsewhere, its second harmonic left out.
-        echo_db: the same as `snr_db`, at the same place, in the other method that has most of it.
-        regions_db: the same in the parts of the face, their median.
         halves_bpm: distance of the peaks of the first and the second half.
         checks_bpm: largest distance of another method's peak.
         nearest_bpm: smallest distance of another method's peak.
@@ -92,9 +90,6 @@ class Evidence:
     rate_bpm: float
     beats_bpm: float
     snr_db: float
-    rival_db: float
-    echo_db: float
-    regions_db: float
     halves_bpm: float
     checks_bpm: float
     nearest_bpm: float
@@ -122,8 +117,7 @@ class Evidence:
 def evidence(window: Window) -> Evidence:
     """Look at a window of at least 4 s."""
     fs, n = window.fs_hz, window.wave.shape[-1]
-    waves = np.concatenate([window.wave[None], window.checks])
-    rate, *others = _peaks_bpm(waves, fs).tolist()
+    rate, *others = _peaks_bpm(np.concatenate([window.wave[None], window.checks]), fs).tolist()
     apart_bpm = np.abs(np.array(others) - rate)
     f_hz = rate / 60
     tone = _tone(f_hz, n, fs)
@@ -133,19 +127,14 @@ def evidence(window: Window) -> Evidence:
     beyond = bandpass(_relative(window.background_rgb).mean(axis=1)[None], MOTION_LOW_HZ, HIGH_HZ, fs_hz=fs)
     beyond_at, beyond_share = _at_peak(beyond, f_hz, fs)
     green = 2 * float(abs(at_peak[1]))
-    snr_db, *echoes_db = _snrs_db(waves, f_hz, fs).tolist()
-    seen = window.regions[np.isfinite(window.regions).all(axis=1)]
     return Evidence(
         rate_bpm=rate,
         beats_bpm=_beats_bpm(window.wave, f_hz, fs),
-        snr_db=snr_db,
-        rival_db=_rival_db(window.wave, f_hz, fs),
-        echo_db=float(np.fmax.reduce(echoes_db)),
-        regions_db=float(np.median(_snrs_db(seen, f_hz, fs))) if seen.size else math.nan,
+        snr_db=float(spectrum.snr_db(window.wave, fs_hz=fs, f_hz=f_hz, low_hz=LOW_HZ, high_hz=HIGH_HZ)),
         halves_bpm=_halves_bpm(window.wave, fs),
         checks_bpm=float(apart_bpm.max()),
         nearest_bpm=float(apart_bpm.min()),
-        regions_r=_agreement(seen, fs),
+        regions_r=_agreement(window.regions, fs),
         colour=_blood_likeness(at_peak),
         pulse_percent=100 * green,
         motion_percent=100 * motion_at,
@@ -172,20 +161,6 @@ def _relative(rgb: Floats) -> Floats:
 def _peaks_bpm(waves: Floats, fs_hz: float) -> Floats:
     freq, power = spectrum.power(waves, fs_hz=fs_hz, low_hz=LOW_HZ, high_hz=HIGH_HZ)
     return np.array([60 * _pulse_hz(freq, p) for p in power])
-
-
-def _snrs_db(waves: Floats, f_hz: float, fs_hz: float) -> Floats:
-    return spectrum.snr_db(waves, fs_hz=fs_hz, f_hz=f_hz, low_hz=LOW_HZ, high_hz=HIGH_HZ)
-
-
-def _rival_db(wave: Floats, f_hz: float, fs_hz: float) -> float:
-    if not math.isfinite(f_hz):
-        return math.nan
-    freq, (power,) = spectrum.power(wave[None], fs_hz=fs_hz, low_hz=LOW_HZ, high_hz=HIGH_HZ)
-    width = max(RIVAL_HZ, 1.5 * fs_hz / wave.size)
-    own, second = np.abs(freq - f_hz) <= width, np.abs(freq - 2 * f_hz) <= width
-    here, elsewhere = power[own].max(initial=0.0), power[~own & ~second].max(initial=0.0)
-    return float(np.clip(10 * np.log10(here / elsewhere), -20, 20)) if here > 0 and elsewhere > 0 else math.nan
 
 
 def _beats_bpm(wave: Floats, f_hz: float, fs_hz: float) -> float:
@@ -223,7 +198,8 @@ def _halves_bpm(wave: Floats, fs_hz: float) -> float:
 
 
 def _agreement(waves: Floats, fs_hz: float) -> float:
-    """Mean correlation of the pairs of rows."""
+    """Mean correlation of the pairs of finite rows."""
+    waves = waves[np.isfinite(waves).all(axis=1)]
     if len(waves) < 2:
         return math.nan
     waves = bandpass(waves, LOW_HZ, HIGH_HZ, fs_hz=fs_hz)
@@ -279,7 +255,10 @@ def refusal(seen: Evidence) -> Reason | None:
 
 
 # Log-odds of |error| <= 5 beats/min: intercept, and a weight for each of `terms`, fitted by tools/fit_confidence.py.
-_WEIGHTS = (-3.921, 0.324, 0.764, 0.856, 0.844, 1.674, 0.109, 1.358, 0.196, -2.434)
+_WEIGHTS = {
+    "method": (-1.574, 0.048, 0.968, 0.864, 0.934, 1.53, 0.031, 1.358, 0.305, -2.34),
+    "network": (-1.927, 0.622, 0.638, 0.968, 0.904, 1.88, 0.152, 1.428, 0.214, -2.036),
+}
 SIGNS = (1, 1, 1, 1, 1, 1, 1, 1, -1)
 """Whether each of `terms` speaks for the rate or against it."""
 
@@ -312,11 +291,15 @@ def _overlap(share: float, size: float) -> float:
     return float(np.nan_to_num(share) * min(np.nan_to_num(size), 1.0))
 
 
-def confidence(seen: Evidence) -> float:
-    """Probability that the rate is right within 5 beats/min, 0..1."""
+def confidence(seen: Evidence, by: Kind = "method") -> float:
+    """Probability that the rate is right within 5 beats/min, 0..1, by what gave the wave.
+
+    A network's wave looks like a pulse or does not; a method's looks like one too where it is motion.
+    """
     if not math.isfinite(seen.rate_bpm):
         return 0.0
-    odds = _WEIGHTS[0] + float(np.dot(_WEIGHTS[1:], terms(seen)))
+    intercept, *weights = _WEIGHTS[by]
+    odds = intercept + float(np.dot(weights, terms(seen)))
     return 1 / (1 + math.exp(-odds))
 
 
