@@ -28,7 +28,7 @@ def _sources(rng, *, seconds, depth, rate_hz=0.25):
     wave = np.sin(2 * np.pi * phase) + 0.3 * np.sin(4 * np.pi * phase + 0.7)
     bvp = wave * (1 + depth * air) + 0.4 * rng.standard_normal(n)
     colour = 100 + 0.3 * wave + 0.6 * _noise(rng, n, rng.uniform(1, 2)) + 3 * depth * air
-    position = np.stack([_noise(rng, n, 2.0), _noise(rng, n, 2.0) + 2 * depth * air], axis=1)
+    position = 0.01 * np.stack([_noise(rng, n, 2.0), _noise(rng, n, 2.0) + 2 * depth * air], axis=1)
     found = breath.from_pulse(bvp, peaks.beats(bvp, fs_hz=FS_HZ), colour, fs_hz=FS_HZ)
     return found | breath.from_motion(position, fs_hz=FS_HZ)
 

@@ -8,7 +8,7 @@ whitened, and the frequency is taken at which all of them together leave least u
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -59,6 +59,8 @@ class Evidence:
         total: sum of their log-likelihood ratios there.
         lead: of that sum over any other place.
         sources: log-likelihood ratio of each there.
+        apart_per_min: distance of each one's own highest peak from there.
+        motion_percent: deviation of the head's sway, in per cent of the face; NaN where it is not known.
         duration_s: of the window.
         wave: (T,) the strongest source about the rate, of unit deviation; its sign is not known. NaN without a rate.
     """
@@ -67,6 +69,8 @@ class Evidence:
     total: float
     lead: float
     sources: Mapping[str, float]
+    apart_per_min: Mapping[str, float]
+    motion_percent: float
     duration_s: float
     wave: Floats
 
@@ -74,8 +78,10 @@ class Evidence:
         """Name to value, for reports."""
         if not math.isfinite(self.rate_per_min):
             return {}
-        plain = {"rate_per_min": self.rate_per_min, "total": self.total, "lead": self.lead, "valid_s": self.duration_s}
-        return plain | {f"from_{name}": ratio for name, ratio in self.sources.items()}
+        plain = {
+            name: getattr(self, name) for name in ("rate_per_min", "total", "lead", "motion_percent", "duration_s")
+        }
+        return plain | {f"{name}_apart_per_min": apart for name, apart in self.apart_per_min.items()}
 
 
 def evidence(window: Window) -> Evidence:
@@ -154,10 +160,13 @@ def weigh(sources: Mapping[str, ArrayLike], *, fs_hz: float) -> Evidence:
     waves = {name: np.asarray(x, dtype=float) for name, x in sources.items()}
     waves = {name: x for name, x in waves.items() if np.isfinite(x).all() and x.std() > 0}
     n = max((np.asarray(x).size for x in sources.values()), default=0)
-    nothing = Evidence(math.nan, 0.0, 0.0, {}, n / fs_hz, np.full(n, np.nan))
+    nothing = Evidence(math.nan, 0.0, 0.0, {}, {}, math.nan, n / fs_hz, np.full(n, np.nan))
     if not waves or n / fs_hz < MIN_DURATION_S:
         return nothing
-    freq, ratios = _ratios(np.stack(list(waves.values())), fs_hz)
+    freq, power = spectrum.power(
+        np.stack(list(waves.values())), fs_hz=fs_hz, low_hz=LOW_HZ, high_hz=HIGH_HZ, grid_bpm=0.25
+    )
+    ratios = _ratios(freq, power / _slopes(freq, power, list(waves)), n / fs_hz)
     total = ratios.sum(axis=0)
     best_hz, height = (float(v) for v in spectrum.peak(freq, total))
     if not np.isfinite(best_hz):
@@ -167,8 +176,16 @@ def weigh(sources: Mapping[str, ArrayLike], *, fs_hz: float) -> Evidence:
     elsewhere = total[np.abs(freq - best_hz) > 3 * fs_hz / n]
     strongest = waves[max(each, key=lambda name: each[name])]
     wave = bandpass(strongest, max(0.6 * best_hz, LOW_HZ), 1.5 * best_hz, fs_hz=fs_hz)
+    own_hz = spectrum.peak(freq, power)[0]
     return Evidence(
-        60 * best_hz, height, height - float(elsewhere.max(initial=0.0)), each, n / fs_hz, wave / wave.std()
+        rate_per_min=60 * best_hz,
+        total=height,
+        lead=height - float(elsewhere.max(initial=0.0)),
+        sources=each,
+        apart_per_min=dict(zip(waves, (60 * np.abs(own_hz - best_hz)).tolist(), strict=True)),
+        motion_percent=100 * float(waves["motion"].std()) if "motion" in waves else math.nan,
+        duration_s=n / fs_hz,
+        wave=wave / wave.std(),
     )
 
 
@@ -187,20 +204,28 @@ def weakness(seen: Evidence) -> Reason:
 
 
 # Log-odds of |error| <= 3 breaths/min: intercept, and a weight for each of `terms`, fitted by tools/fit_confidence.py.
-_WEIGHTS = (-4.4, 0.33, 0.03, 0.05, 0.05, 0.0)
-SIGNS = (1, 1, 1, 1, -1)
+_WEIGHTS = (-0.513, 0.098, 1.223, -1.597)
+SIGNS = (1, 1, -1)
 """Whether each of `terms` speaks for the rate or against it."""
 
 
 def terms(seen: Evidence) -> Floats:
-    """What the confidence is made of, each bounded."""
+    """What the confidence is made of, each bounded.
+
+    The head's sway and another source, each by itself, at the same rate; and how far the head sways: breath moves it
+    a little, whoever turns or rocks to and fro does so at a rate of breathing, and everything else follows.
+    """
     return np.array([
         min(seen.total, 40.0),
-        min(seen.lead, 10.0),
-        float(_carried_by(seen)),
-        min(seen.sources.get("network", 0.0), 15.0),
-        min(seen.duration_s, 30.0) / 10,
+        _nearness(seen, "motion") * max(_nearness(seen, name) for name in ("network", "baseline", "rate")),
+        float(np.clip(np.log2(np.nan_to_num(seen.motion_percent) + 1e-3), 0, 5)),
     ])  # fmt: skip
+
+
+def _nearness(seen: Evidence, source: str) -> float:
+    """1 where a source's own peak is the rate, falling to 0; 0 without it."""
+    apart = seen.apart_per_min.get(source, math.nan)
+    return math.exp(-((apart / 2) ** 2)) if math.isfinite(apart) else 0.0
 
 
 def confidence(seen: Evidence) -> float:
@@ -214,23 +239,23 @@ def _carried_by(seen: Evidence) -> int:
     return sum(ratio >= MIN_SHARE for ratio in seen.sources.values())
 
 
-def _ratios(waves: Array, fs_hz: float) -> tuple[Array, Array]:
-    """Frequencies (F,) and log-likelihood ratios (K, F) of waves (K, T)."""
-    duration_s = waves.shape[-1] / fs_hz
-    freq, power = spectrum.power(waves, fs_hz=fs_hz, low_hz=LOW_HZ, high_hz=HIGH_HZ, grid_bpm=0.25)
-    white = power / _slope(freq, power)
+def _ratios(freq: Array, white: Array, duration_s: float) -> Array:
+    """Log-likelihood ratios (K, F) of spectra (K, F) over frequencies (F,)."""
     half = max(1, round(1 / duration_s / (freq[1] - freq[0])))
     near = np.apply_along_axis(np.convolve, -1, white, np.ones(2 * half + 1), mode="same")
     share = np.clip(near / white.sum(axis=-1, keepdims=True), 0, 1 - 1e-9)
     freedom = 2 * (HIGH_HZ - LOW_HZ) * duration_s / 1.5
-    return freq, np.asarray(-freedom / 2 * np.log(1 - share))
+    return np.asarray(-freedom / 2 * np.log(1 - share))
 
 
-def _slope(freq: Array, power: Array) -> Array:
-    """(K, F) the power law that fits each spectrum best, no flatter than white and no steeper than 1 / f^2."""
+def _slopes(freq: Array, power: Array, names: Sequence[str]) -> Array:
+    """(K, F) the power law that fits each spectrum best, no flatter than white and no steeper than 1 / f^2.
+
+    A network has learned what is breath and what is wander: its wave is taken as it is.
+    """
     x = np.log(freq) - np.log(freq).mean()
     y = np.log(power + 1e-12 * power.max(axis=-1, keepdims=True) + 1e-300)
-    exponent = np.clip(y @ x / (x @ x), -2, 0)
+    exponent = np.where([name == "network" for name in names], 0.0, np.clip(y @ x / (x @ x), -2, 0))
     return np.asarray(np.exp(exponent[:, None] * x))
 
 
