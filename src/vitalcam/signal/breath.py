@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -59,28 +59,27 @@ class Evidence:
         total: sum of their log-likelihood ratios there.
         lead: of that sum over any other place.
         sources: log-likelihood ratio of each there.
-        apart_per_min: distance of each one's own highest peak from there.
-        motion_percent: deviation of the head's sway, in per cent of the face; NaN where it is not known.
         duration_s: of the window.
         wave: (T,) the strongest source about the rate, of unit deviation; its sign is not known. NaN without a rate.
+        apart_per_min: distance of each source's own highest peak from the rate.
+        motion_percent: deviation of the head's sway, in per cent of the face; NaN where it is not known.
     """
 
     rate_per_min: float
     total: float
     lead: float
     sources: Mapping[str, float]
-    apart_per_min: Mapping[str, float]
-    motion_percent: float
     duration_s: float
     wave: Floats
+    apart_per_min: Mapping[str, float] = field(default_factory=dict)
+    motion_percent: float = math.nan
 
     def features(self) -> dict[str, float]:
         """Name to value, for reports."""
         if not math.isfinite(self.rate_per_min):
             return {}
-        plain = {
-            name: getattr(self, name) for name in ("rate_per_min", "total", "lead", "motion_percent", "duration_s")
-        }
+        plain = {name: getattr(self, name) for name in ("rate_per_min", "total", "lead", "motion_percent")}
+        plain |= {"valid_s": self.duration_s} | {f"from_{name}": ratio for name, ratio in self.sources.items()}
         return plain | {f"{name}_apart_per_min": apart for name, apart in self.apart_per_min.items()}
 
 
@@ -160,7 +159,7 @@ def weigh(sources: Mapping[str, ArrayLike], *, fs_hz: float) -> Evidence:
     waves = {name: np.asarray(x, dtype=float) for name, x in sources.items()}
     waves = {name: x for name, x in waves.items() if np.isfinite(x).all() and x.std() > 0}
     n = max((np.asarray(x).size for x in sources.values()), default=0)
-    nothing = Evidence(math.nan, 0.0, 0.0, {}, {}, math.nan, n / fs_hz, np.full(n, np.nan))
+    nothing = Evidence(math.nan, 0.0, 0.0, {}, n / fs_hz, np.full(n, np.nan))
     if not waves or n / fs_hz < MIN_DURATION_S:
         return nothing
     freq, power = spectrum.power(
@@ -182,10 +181,10 @@ def weigh(sources: Mapping[str, ArrayLike], *, fs_hz: float) -> Evidence:
         total=height,
         lead=height - float(elsewhere.max(initial=0.0)),
         sources=each,
-        apart_per_min=dict(zip(waves, (60 * np.abs(own_hz - best_hz)).tolist(), strict=True)),
-        motion_percent=100 * float(waves["motion"].std()) if "motion" in waves else math.nan,
         duration_s=n / fs_hz,
         wave=wave / wave.std(),
+        apart_per_min=dict(zip(waves, (60 * np.abs(own_hz - best_hz)).tolist(), strict=True)),
+        motion_percent=100 * float(waves["motion"].std()) if "motion" in waves else math.nan,
     )
 
 
