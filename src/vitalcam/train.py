@@ -389,6 +389,8 @@ def _processes(device: str) -> Iterator[tuple[Place, torch.device]]:
         distributed.init_process_group("nccl" if name.startswith("cuda") else "gloo")
     try:
         yield place, torch.device(name)
+        if joined:
+            distributed.barrier()  # who leaves first must not take the other's connection away
     finally:
         if joined:
             distributed.destroy_process_group()
