@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from vitalcam import __version__
-from vitalcam.errors import UsageError, VitalcamError
+from vitalcam.errors import MissingExtra, UsageError, VitalcamError
 
 if TYPE_CHECKING:
     from vitalcam.batch import Manifest, Outcome, Task
@@ -38,6 +38,9 @@ _ELSEWHERE = {
     **dict.fromkeys(("prepare", "train", "evaluate", "compare", "recipes", "reproduce"), "research"),
 }
 """Commands that live in `vitalcam.commands`, and their files."""
+
+_EXTRAS = {**dict.fromkeys(("torch", "safetensors", "onnx", "onnxscript"), "train"), "anny": "synth"}
+"""Packages that the base install lacks, and the extras that bring them."""
 
 
 class _Commands(click.Group):
@@ -70,6 +73,11 @@ class _Commands(click.Group):
         except VitalcamError as error:
             _tell(str(error))
             ctx.exit(2 if isinstance(error, UsageError) else 1)
+        except ModuleNotFoundError as error:
+            if error.name not in _EXTRAS:
+                raise
+            _tell(str(MissingExtra(f"{ctx.invoked_subcommand} (which needs {error.name})", _EXTRAS[error.name])))
+            ctx.exit(2)
         except OSError as error:
             if error.errno == errno.EPIPE or error.filename is not None:
                 raise
