@@ -21,6 +21,7 @@ from pathlib import Path
 import numpy as np
 
 from vitalcam import factors, scores, trust
+from vitalcam.commands.options import EVERYTHING, every_nth
 from vitalcam.commands.research import recordings
 from vitalcam.errors import VitalcamError
 from vitalcam.evaluate import Evaluation, Protocol, evaluate
@@ -46,10 +47,10 @@ TABLES = {
 """Columns of the CSV that have a table of their own: title, form, factor."""
 
 
-def chosen(folder: Path, split: str, shard: tuple[int, int]) -> list[Recording]:
+def chosen(folder: Path, split: str, shard: slice) -> list[Recording]:
     """Recordings of one split, or of all."""
     found = [r for r in recordings(folder) if split == ALL or scenarios.split(int(r.attributes["identity"])) == split]
-    return found[shard[0] - 1 :: shard[1]]
+    return found[shard]
 
 
 def measured(given: Sequence[Recording], settings: Settings, out: Path) -> Evaluation:
@@ -157,17 +158,18 @@ def main() -> None:
     parser.add_argument("--split", choices=("validation", "test", ALL), default="validation")
     parser.add_argument("--methods", default="", help="classical methods, by comma")
     parser.add_argument("--models", default="", help="networks of vitalcam models, or paths of .onnx files, by comma")
-    parser.add_argument("--shard", default="1/1", metavar="I/N", help="measure every Nth recording only; no tables")
+    parser.add_argument(
+        "--shard", type=every_nth, default="1/1", metavar="I/N", help="measure every Nth recording only; no tables"
+    )
     options = parser.parse_args()
     everything = [Settings(method=name) for name in options.methods.split(",") if name]
     everything = [Settings(model=name) for name in options.models.split(",") if name] + everything
     if not everything:
         parser.error("give --methods or --models")
-    i, n = map(int, options.shard.split("/"))
-    given = chosen(options.ladder, options.split, (i, n))
+    given = chosen(options.ladder, options.split, options.shard)
     rows = options.out / "rows"
     evaluations = {settings.model or settings.method: measured(given, settings, rows) for settings in everything}
-    if n > 1:
+    if options.shard != EVERYTHING:
         return
     found = lines(evaluations)
     title = f"ladder-1, {options.split}: {len(given)} recordings (synthetic)"

@@ -115,7 +115,7 @@ class Card:
         Raises:
             WeightsError: it is not there, or is not the file that the card speaks of.
         """
-        return _checked(self.file, self.spec.sha256)
+        return checked(self.file, self.spec.sha256)
 
     def plain_content(self) -> bytes:
         """The graph as it was before it was rewritten for ONNX Runtime, where that lies beside; else the model file.
@@ -124,7 +124,7 @@ class Card:
             WeightsError: it is not the file that the card speaks of.
         """
         file, sha256 = plain_file(self.file), str(self.origin.get("plain_sha256", ""))
-        return _checked(file, sha256) if sha256 and file.exists() else self.content()
+        return checked(file, sha256) if sha256 and file.exists() else self.content()
 
 
 def plain_file(file: Path) -> Path:
@@ -132,13 +132,18 @@ def plain_file(file: Path) -> Path:
     return file.with_suffix(".plain.onnx")
 
 
-def _checked(file: Path, sha256: str) -> bytes:
+def checked(file: Path, sha256: str) -> bytes:
+    """Content of a model file whose checksum its card gives.
+
+    Raises:
+        WeightsError: it cannot be read, or is not what the card speaks of.
+    """
     try:
         content = file.read_bytes()
     except OSError as error:
-        raise WeightsError(f"{file}: cannot be read ({error.strerror}); import the model again") from error
+        raise WeightsError(f"{file}: cannot be read ({error.strerror}); export or import the model again") from error
     if hashlib.sha256(content).hexdigest() != sha256:
-        raise WeightsError(f"{file}: differs from the checksum on its card; import the model again")
+        raise WeightsError(f"{file}: differs from the checksum on its card; export or import the model again")
     return content
 
 
@@ -165,12 +170,23 @@ def _cards() -> dict[str, Card]:
     return {card.spec.name: card for card in cards}
 
 
-def _read_card(file: Path) -> Card:
+def card_fields(file: Path) -> dict[str, Any]:
+    """What a card says.
+
+    Raises:
+        WeightsError: it cannot be read or is no card.
+    """
     try:
         fields = json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise WeightsError(f"{file}: not a model card ({error}); export or import the model again") from error
-    return Card.of(fields, file.parent)
+    if not isinstance(fields, dict):
+        raise WeightsError(f"{file}: not a model card; export or import the model again")
+    return fields
+
+
+def _read_card(file: Path) -> Card:
+    return Card.of(card_fields(file), file.parent)
 
 
 def card_of(name: str | Path) -> Card:

@@ -5,8 +5,6 @@ docs/streaming.md says how; `vitalcam.streaming` makes the three parts that are 
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from vitalcam.errors import UsageError, WeightsError
-from vitalcam.runtime import session
+from vitalcam.runtime import card_fields, checked, session
 from vitalcam.types import Floats
 
 LIMIT = 0.08
@@ -91,7 +89,7 @@ class Sliding:
         outputs, layers = tuple(card["outputs"]), {name: tuple(n) for name, n in about["layers"].items()}
         plan = Plan(outputs, card["frames_multiple"], about["halo_frames"], layers)
         files = ((file.name, card["sha256"]), *(tuple(about[part]) for part in ("front", "back")))
-        window, front, back = (_part(file.with_name(name), sha256, threads) for name, sha256 in files)
+        window, front, back = (onnx_part(checked(file.with_name(name), sha256), threads) for name, sha256 in files)
         return cls(window, front, back, plan, frames or card["frames"], limit=limit)
 
     def push(self, video: Floats) -> dict[str, Floats]:
@@ -189,23 +187,10 @@ def _moved(kept: Floats, found: Floats, share: float) -> Floats:
 
 def _card(file: Path) -> dict[str, Any]:
     path = file.with_suffix(".json")
-    try:
-        card: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise WeightsError(f"{path}: not a model card ({error}); export the model again") from error
+    card = card_fields(path)
     if "streaming" not in card:
         raise WeightsError(f"{path}: says nothing of streaming; export the model with export_streaming")
     return card
-
-
-def _part(file: Path, sha256: str, threads: int) -> Part:
-    try:
-        content = file.read_bytes()
-    except OSError as error:
-        raise WeightsError(f"{file}: cannot be read ({error.strerror}); export the model again") from error
-    if hashlib.sha256(content).hexdigest() != sha256:
-        raise WeightsError(f"{file}: differs from the checksum on its card; export the model again")
-    return onnx_part(content, threads)
 
 
 def onnx_part(content: bytes, threads: int = 1) -> Part:

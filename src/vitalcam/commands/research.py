@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from vitalcam.commands import options
 from vitalcam.errors import DatasetError, UnknownName, UsageError
 
 if TYPE_CHECKING:
@@ -23,12 +24,12 @@ _FOLDER = click.Path(path_type=Path)
 _TAKES = 4  # of each plate that chooses the best epoch
 
 
-def recordings(folder: Path, shard: tuple[int, int] = (1, 1)) -> Iterator[Recording]:
+def recordings(folder: Path, shard: slice = options.EVERYTHING) -> Iterator[Recording]:
     """Recordings below a folder, as `vitalcam synth` writes them, sorted by path.
 
     Args:
         folder: where to look.
-        shard: (i, n) for every n-th from the i-th on.
+        shard: which of them, in the order of their paths.
 
     Raises:
         DatasetError: there are none.
@@ -38,14 +39,7 @@ def recordings(folder: Path, shard: tuple[int, int] = (1, 1)) -> Iterator[Record
     found = sorted(folder.glob("**/scene.json"))
     if not found:
         raise DatasetError(f"{folder}: holds no recordings (folders with a scene.json); make some with vitalcam synth")
-    return (read(path.parent) for path in found[shard[0] - 1 :: shard[1]])
-
-
-def _shard(_ctx: click.Context, _parameter: click.Parameter, text: str) -> tuple[int, int]:
-    i, _slash, n = text.partition("/")
-    if not (i.isdigit() and n.isdigit() and 1 <= int(i) <= int(n)):
-        raise click.BadParameter(f"{text!r} is not of the form i/n, such as 1/4")
-    return int(i), int(n)
+    return (read(path.parent) for path in found[shard])
 
 
 @click.command()
@@ -150,12 +144,14 @@ def _told(now: Progress) -> None:
 @click.option("--window", "window_s", type=float, default=0.0, show_default=True, metavar="S", help="0 for the whole.")
 @click.option("--step", "step_s", type=float, default=0.0, metavar="S", help="Of windows; one after the other.")
 @click.option("--by", default="", metavar="A,B", help="Attributes whose values get scores of their own.")
-@click.option("--shard", default="1/1", callback=_shard, metavar="I/N", help="Every N-th recording from the I-th on.")
+@click.option(
+    "--shard", default="1/1", callback=options.shard, metavar="I/N", help="Every N-th recording from the I-th on."
+)
 @click.option("--out", type=_FOLDER, metavar="DIR", help="Rows, scores, figures; an interrupted call goes on.")
 @click.pass_context
 def evaluate(
     ctx: click.Context, /, folder: Path, profile: str, rate: Any, window_s: float, step_s: float, by: str,
-    shard: tuple[int, int], out: Path | None, **what: Any,
+    shard: slice, out: Path | None, **what: Any,
 ) -> None:  # fmt: skip
     """Score a method, a network or the whole pipe on the recordings in FOLDER.
 
@@ -171,7 +167,7 @@ def evaluate(
     door = {key: str(what[key]) for key in ("method", "model", "weights") if what[key]} or {"method": "pos"}
     found = run(recordings(folder, shard), _evaluated(**what), protocol, folder=rows, door=door)
     click.echo("\n".join(score_tables.completeness(found)))
-    if shard[1] == 1:
+    if shard == options.EVERYTHING:
         for quantity in found.quantities:
             lines = [*score_tables.toolbox(found, quantity), *score_tables.answered(found, quantity)]
             click.echo("\n".join([quantity, *lines]))

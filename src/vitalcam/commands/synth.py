@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from vitalcam.commands import options
+
 if TYPE_CHECKING:
     from vitalcam.synth.scene import Scene
 
@@ -18,9 +20,15 @@ if TYPE_CHECKING:
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of the first; the others follow.")
 @click.option("--seconds", type=click.FloatRange(1, 600), default=20.0, show_default=True, metavar="S")
 @click.option("--null-twins", is_flag=True, help="Write beside each the same clip without a pulse.")
-@click.option("--shard", default="1/1", metavar="I/N", help="Write every Nth recording only, from the Ith on.")
+@click.option(
+    "--shard",
+    default="1/1",
+    callback=options.shard,
+    metavar="I/N",
+    help="Write every Nth recording only, from the Ith on.",
+)
 def synth(
-    scenario: str | None, out: Path | None, count: int, seed: int, seconds: float, null_twins: bool, shard: str
+    scenario: str | None, out: Path | None, count: int, seed: int, seconds: float, null_twins: bool, shard: slice
 ) -> None:
     """Write synthetic recordings of a SCENARIO, or of ladder-1, the fixed benchmark. Needs [synth].
 
@@ -40,14 +48,7 @@ def synth(
         scenes = [scenarios.sample(scenario, seed + k, duration_s=seconds) for k in range(count)]
         if null_twins:
             scenes = [twin for scene in scenes for twin in (scene, scene.null_twin())]
-    _write(scenes[_shard(shard)], out)
-
-
-def _shard(text: str) -> slice:
-    first, _, step = text.partition("/")
-    if not (first.isdecimal() and step.isdecimal() and 1 <= int(first) <= int(step)):
-        raise click.BadParameter(f"{text} is not I/N with I from 1 to N; two processes take 1/2 and 2/2")
-    return slice(int(first) - 1, None, int(step))
+    _write(scenes[shard], out)
 
 
 def _write(scenes: list[Scene], out: Path) -> None:
