@@ -184,6 +184,9 @@ def test_figures_on_the_command_line(folders, tmp_path):
 
 
 def test_what_is_missing_is_said(folders, tmp_path):
+    assert "a figure is one of .png, .pdf, .svg" in str(
+        run("latency", folders[0], "--out", tmp_path / "f.jpg").exception
+    )
     out = ("--out", tmp_path / "f.png")
     said = str(run("factors", tmp_path / "none", "--by", "motion", *out).exception)
     assert "make it with vitalcam evaluate --out" in said

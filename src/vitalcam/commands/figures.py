@@ -14,9 +14,20 @@ if TYPE_CHECKING:
     from vitalcam.person import Runner
 
 _PATH = click.Path(path_type=Path)
+
+
+def _drawable(_ctx: click.Context, _parameter: click.Parameter, path: Path) -> Path:
+    """Find out before the work whether it can be drawn."""
+    from vitalcam.report import look
+
+    look.check_format(path)
+    return path
+
+
 _OUT = click.option(
-    "--out", type=_PATH, required=True, metavar="FILE", help=".png, .svg or .pdf; a CSV goes beside it."
-)
+    "--out", type=_PATH, required=True, metavar="FILE", callback=_drawable,
+    help=".png, .svg or .pdf; a CSV goes beside it.",
+)  # fmt: skip
 _QUANTITY = click.option(
     "--quantity", type=click.Choice(["heart_rate", "resp_rate"]), default="heart_rate", show_default=True
 )

@@ -9,15 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from vitalcam.report import files
-from vitalcam.report.plot import check_format
-
-MARKERS = "osD^vP"
-_STYLE = {
-    "font.size": 10, "axes.titlesize": 10.5, "axes.titlelocation": "left", "axes.spines.top": False,
-    "axes.spines.right": False, "axes.edgecolor": "0.4", "xtick.color": "0.3", "ytick.color": "0.3",
-    "legend.frameon": False, "legend.fontsize": 9, "text.parse_math": False, "svg.hashsalt": "vitalcam",
-}  # fmt: skip
+from vitalcam.report import files, look
 
 
 @contextmanager
@@ -28,15 +20,13 @@ def page(path: Path, *, width: float, height: float) -> Iterator[Any]:
         UsageError: the name ends in none of .png, .pdf, .svg.
         OutputError: the file cannot be written.
     """
-    kind = check_format(path)
-    import matplotlib
+    look.check_format(path)
     from matplotlib.figure import Figure
 
-    with matplotlib.rc_context(_STYLE):
+    with look.style():
         figure = Figure(figsize=(width, height), dpi=120, facecolor="white", layout="constrained")
         yield figure
-        with files.whole(path) as part:
-            figure.savefig(part, format=kind, metadata={"Date": None} if kind == "svg" else None)
+        look.save(figure, path)
 
 
 def table(path: Path, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> Path:

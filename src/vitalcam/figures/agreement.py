@@ -12,7 +12,7 @@ import numpy as np
 from vitalcam import scores, trust
 from vitalcam.evaluate import Evaluation
 from vitalcam.figures import page, table
-from vitalcam.report.panels import COLOURS
+from vitalcam.report.look import COLOURS
 from vitalcam.score_tables import UNITS
 from vitalcam.scores import Row
 

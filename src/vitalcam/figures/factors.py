@@ -13,8 +13,8 @@ import numpy as np
 from vitalcam import factors, scores, trust
 from vitalcam.errors import UsageError
 from vitalcam.evaluate import Evaluation
-from vitalcam.figures import MARKERS, page, table
-from vitalcam.report.panels import COLOURS
+from vitalcam.figures import page, table
+from vitalcam.report.look import COLOURS, MARKERS
 from vitalcam.score_tables import UNITS
 
 

@@ -16,10 +16,10 @@ import numpy as np
 from vitalcam import scores
 from vitalcam.errors import UsageError
 from vitalcam.evaluate import Evaluation
-from vitalcam.figures import MARKERS, page, table
+from vitalcam.figures import page, table
 from vitalcam.figures.factors import labels
 from vitalcam.person import Runner
-from vitalcam.report.panels import COLOURS
+from vitalcam.report.look import COLOURS, MARKERS
 from vitalcam.score_tables import UNITS
 from vitalcam.types import Clip
 

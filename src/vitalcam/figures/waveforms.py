@@ -15,7 +15,7 @@ from vitalcam.errors import DatasetError
 from vitalcam.figures import page, table
 from vitalcam.person import Runner
 from vitalcam.protocol import QUANTITIES, Protocol, longest
-from vitalcam.report.panels import COLOURS
+from vitalcam.report.look import COLOURS
 from vitalcam.score_tables import UNITS
 from vitalcam.signal.filter import normalise
 from vitalcam.types import Floats, Recording

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from vitalcam.errors import MissingExtra
-from vitalcam.report import bids, edf, files, plain, plot, tables
+from vitalcam.report import bids, edf, files, look, plain, plot, tables
 from vitalcam.types import Result
 
 
@@ -52,7 +52,7 @@ class Outputs:
         if self.edf:
             edf.require()
         if self.figure:
-            plot.check_format(self.figure)
+            look.check_format(self.figure)
 
     def write(self, result: Result, name: str) -> list[Path]:
         """Write the files; JSON last, so that its presence says that the others are there."""

@@ -10,18 +10,17 @@ from typing import Any
 import numpy as np
 
 from vitalcam.report import clock, words
+from vitalcam.report.look import COLOURS, MARKERS
 from vitalcam.settings import HEART_RATE_BPM, RESP_RATE_PER_MIN
 from vitalcam.signal import spectrum
 from vitalcam.types import Estimate, FaceResult, Floats, Result
 
-COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9")  # Okabe and Ito: told apart by colour-blind readers
 REFUSED = "#B5460F"
 CONFIDENCE_MAP = "viridis_r"
 WHOLE_S, EXCERPT_S = 60.0, 30.0
 """Longer recordings show an excerpt of their waves: beats that cannot be told apart show nothing."""
 _SHADE = {"facecolor": "0.9", "edgecolor": "0.75", "hatch": "///", "linewidth": 0, "zorder": 0}
 _MARKS = {"cmap": CONFIDENCE_MAP, "vmin": 0.5, "vmax": 1.0, "edgecolor": "0.25", "linewidth": 0.5, "zorder": 3}
-_MARKERS = "o^sDv"
 _FLOOR_DB = -20.0
 
 
@@ -73,7 +72,7 @@ def rates(ax: Any, faces: Sequence[FaceResult], quantity: str) -> Any:
     low, high = HEART_RATE_BPM if quantity == "heart_rate" else RESP_RATE_PER_MIN
     marks = ax.scatter([], [], c=[], **_MARKS)
     shown = []
-    for face, marker in zip(faces, cycle(_MARKERS)):
+    for face, marker in zip(faces, cycle(MARKERS)):
         known = [w for w in face.windows if w.quantity == quantity and w.value is not None]
         if not known:
             continue

@@ -3,41 +3,13 @@
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Mapping
 from itertools import cycle
 from pathlib import Path, PurePath
 from typing import Any
 
-from vitalcam.errors import UsageError
-from vitalcam.report import files, panels, words
+from vitalcam.report import look, panels, words
 from vitalcam.types import Bytes, Estimate, FaceResult, Floats, Result
-
-FORMATS = ("png", "pdf", "svg")
-_STYLE = {
-    "font.size": 10,
-    "axes.titlesize": 10.5,
-    "axes.titlelocation": "left",
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.edgecolor": "0.4",
-    "xtick.color": "0.3",
-    "ytick.color": "0.3",
-    "text.parse_math": False,  # a file name may hold dollar signs
-    "svg.hashsalt": "vitalcam",
-}
-
-
-def check_format(path: Path) -> str:
-    """The format that a file name asks for.
-
-    Raises:
-        UsageError: it is none that a figure can have.
-    """
-    name = path.suffix.lower().removeprefix(".")
-    if name not in FORMATS:
-        raise UsageError(f"{path}: a figure is one of .{', .'.join(FORMATS)}; give a name that ends so")
-    return name
 
 
 def write_figure(result: Result, path: Path) -> Path:
@@ -47,12 +19,8 @@ def write_figure(result: Result, path: Path) -> Path:
         UsageError: the name ends in none of these.
         OutputError: the file cannot be written.
     """
-    kind = check_format(path)
-    drawing = figure(result)
-    with files.whole(path) as part, warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Glyph .* missing from")  # a name in a script that the font lacks
-        drawing.savefig(part, format=kind, metadata={"Date": None} if kind == "svg" else None)
-    return path
+    look.check_format(path)
+    return look.save(figure(result), path)
 
 
 def figure(result: Result) -> Any:
@@ -61,11 +29,10 @@ def figure(result: Result) -> Any:
     It shows the waves, the rates with their confidence, the spectrogram of the pulse, a strip of what was refused and
     why, and a picture with the faces that were followed.
     """
-    import matplotlib
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    with matplotlib.rc_context(_STYLE):
+    with look.style():
         fig = Figure(figsize=(14, 10), dpi=100, facecolor="white")
         FigureCanvasAgg(fig)
         _head(fig, result)
@@ -145,7 +112,7 @@ def _picture(fig: Any, picture: Bytes, boxes_px: Mapping[int, Floats]) -> None:
     ax = fig.add_axes((0.79, 0.84, 0.19, 0.145), anchor="NE")
     ax.imshow(picture, interpolation="lanczos")
     ax.set_axis_off()
-    for (face_id, box), colour in zip(sorted(boxes_px.items()), cycle(panels.COLOURS)):
+    for (face_id, box), colour in zip(sorted(boxes_px.items()), cycle(look.COLOURS)):
         x0, y0, x1, y1 = map(float, box)
         ax.add_patch(Rectangle((x0 - 0.5, y0 - 0.5), x1 - x0, y1 - y0, fill=False, lw=2, edgecolor=colour))
         label = {"facecolor": colour, "edgecolor": "none", "pad": 1}
