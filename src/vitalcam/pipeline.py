@@ -7,6 +7,7 @@ grouped into pushes cannot change a number: everything is decided by the times o
 
 from __future__ import annotations
 
+import dataclasses
 import importlib.metadata
 import math
 from collections.abc import Callable, Iterator
@@ -90,7 +91,7 @@ class Session:
         if end_s - (self._next - 1) * self.settings.step_s > min(self.settings.step_s / 2, 1.0):
             done += self._step(end_s)
         for person in self._people.values():
-            done += person.close(end_s)
+            done += _of(person.close(end_s), person.id)
         return done
 
     def finish(self, *, warnings: tuple[str, ...] = (), info: dict[str, Any] | None = None) -> Result:
@@ -128,7 +129,7 @@ class Session:
         return Person(id, self.settings, self._runner, start_s, self._pool)
 
     def _step(self, t_s: float) -> list[Estimate]:
-        return [estimate for person in self._people.values() for estimate in person.advance(t_s)]
+        return [estimate for person in self._people.values() for estimate in _of(person.advance(t_s), person.id)]
 
     def _keep_thumbnail(self, frame: Frame, seen: list[Face]) -> None:
         """Keep the picture in which the best-seen face had its best score so far, checked when a face is detected."""
@@ -167,7 +168,7 @@ class _FrameLog:
 
     def light(self, rgb: Floats) -> None:
         """Note how bright the picture is."""
-        self._brightest = max(self._brightest, float(rgb.mean())) if self.count > 1 else float(rgb.mean())
+        self._brightest = float(np.fmax(self._brightest, rgb.mean()))
 
     def no_face(self) -> Reason:
         """Why no face was found, if none was."""
@@ -190,6 +191,11 @@ class _FrameLog:
         if 0 < min(width, height) < 24:
             return (f"frames of {width}x{height} pixels are too small for a face: give a larger video",)
         return ()
+
+
+def _of(estimates: list[Estimate], face: int) -> list[Estimate]:
+    """The same with the face that they are of."""
+    return [dataclasses.replace(estimate, face=face) for estimate in estimates]
 
 
 class Stream:
@@ -243,7 +249,8 @@ def stream(
         fps_hz, times_s: times of the frames, where the source has none or they are wrong.
 
     Returns:
-        an iterable of estimates, each given once it is final; its ``result`` is what `measure` returns.
+        an iterable of estimates, each given once it is final; ``face`` tells several faces apart. Its ``result`` is
+        what `measure` returns.
 
     Raises:
         VideoError: the source cannot be read.

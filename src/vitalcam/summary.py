@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
 from collections import Counter
 from collections.abc import Sequence
@@ -35,12 +36,13 @@ def face_result(person: Person, id: int) -> FaceResult:
         signals["ibi"] = beats.intervals()
         beats_bpm = peaks.rate_bpm(signals["ibi"].values / 1000)
         rate = dataclasses.replace(rate, quality={**rate.quality, "beats_bpm": beats_bpm})
+    own = functools.partial(dataclasses.replace, face=id)
     return FaceResult(
         id=id,
-        heart_rate=rate,
-        resp_rate=whole_rate([w for w in person.windows if w.quantity == "resp_rate"] or [_no_breath(rate)]),
-        hrv=_variability(beats, rate),
-        windows=tuple(person.windows),
+        heart_rate=own(rate),
+        resp_rate=own(whole_rate([w for w in person.windows if w.quantity == "resp_rate"] or [_no_breath(rate)])),
+        hrv={name: own(estimate) for name, estimate in _variability(beats, rate).items()},
+        windows=tuple(map(own, person.windows)),
         signals=signals,
         track=dataclasses.replace(person.track.track(), id=id),
     )

@@ -245,6 +245,8 @@ class Estimate:
         reason: why there is no value; None where there is one.
         method: what computed it.
         quality: the features behind the confidence, named with their units.
+        face: whose it is, from 1; None where there is no face. Faces that are still being measured are numbered as
+            they appear, those of a result as its `FaceResult`s.
     """
 
     quantity: str
@@ -256,6 +258,7 @@ class Estimate:
     reason: Reason | None = None
     method: str = ""
     quality: Mapping[str, float] = field(default_factory=dict)
+    face: int | None = None
 
     def __post_init__(self) -> None:
         if (self.value is None) == (self.reason is None):

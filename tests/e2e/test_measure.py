@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from vitalcam import Settings, measure
+from vitalcam import Settings, measure, stream
 from vitalcam.synth.painted import PersonOnScreen, Scene, render
 from vitalcam.types import Estimate, Result
 from vitalcam.video.write import write_dib_avi, write_video
@@ -90,9 +90,16 @@ def test_two_faces_two_rates() -> None:
         PersonOnScreen(62.0, centre=(0.27, 0.45), face_height=0.45),
         PersonOnScreen(118.0, centre=(0.74, 0.5), face_height=0.4),
     )
-    result = filmed(Scene(480, 270, people), clock(12, 30), Settings(faces=None))
+    times = clock(12, 30)
+    under_way = stream(zip(times, render(Scene(480, 270, people), times), strict=True), Settings(faces=None))
+    told = [(e.face, e.value) for e in under_way if e.value]
+    assert {face for face, _ in told} == {1, 2}
+    assert len({(face, value > 90) for face, value in told}) == 2, "each face keeps its number"
+    result = under_way.result
     rates = sorted(face.heart_rate.value or math.nan for face in result.faces)
     assert rates == pytest.approx([62, 118], abs=1)
+    for face in result.faces:
+        assert {e.face for e in (face.heart_rate, face.resp_rate, *face.hrv.values(), *face.windows)} == {face.id}
     only_one = filmed(Scene(480, 270, people), clock(6, 30), Settings(faces=1))
     assert len(only_one.faces) == 1
 

@@ -98,6 +98,7 @@ def _intervals(face: FaceResult) -> dict[str, Any]:
 
 def _estimate(estimate: Estimate) -> dict[str, Any]:
     return {
+        "face": estimate.face,
         "quantity": estimate.quantity,
         "value": estimate.value,
         "unit": estimate.unit,
