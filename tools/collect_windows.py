@@ -13,7 +13,6 @@ import argparse
 import contextlib
 import dataclasses
 import functools
-import os
 import pickle
 from collections.abc import Iterator
 from pathlib import Path
@@ -26,6 +25,8 @@ from kept_windows import Collected, Seen
 
 from vitalcam.pipeline import Stream
 from vitalcam.protocol import Protocol
+from vitalcam.report import files
+from vitalcam.runtime import card_of
 from vitalcam.settings import Settings
 from vitalcam.signal import breath, quality
 from vitalcam.signal.resample import uniform
@@ -79,7 +80,7 @@ def _small(window: Any) -> Any:
 
 
 def true_rate(signal: Signal, kind: str, t0_s: float, t1_s: float) -> float:
-    """The rate as `vitalcam evaluate` takes it; NaN for a wave that does not move."""
+    """The rate as `vitalcam evaluate` reads it off; NaN for a wave that does not move."""
     wave, _, known = uniform(signal.values, signal.time_s, fs_hz=_TRUTH_HZ, t0_s=t0_s, t1_s=t1_s)
     return _PROTOCOL.true_rate(wave[known], kind, _TRUTH_HZ)
 
@@ -111,19 +112,16 @@ def main() -> None:
     parser.add_argument("--model", default="", help="a network; POS by default")
     parser.add_argument("--painted", type=int, default=0, help="this many painted faces in place of a folder")
     args = parser.parse_args()
-    os.nice(5)
-    method = "" if args.model else "pos"
-    settings = Settings(method=method, model=args.model, step_s=STEP_S)
-    out = args.out / (args.model or "pos")
+    settings = Settings(method="" if args.model else "pos", model=args.model, step_s=STEP_S)
+    out = args.out / (card_of(args.model).spec.name if args.model else "pos")
     out.mkdir(parents=True, exist_ok=True)
     for name, opened in jobs(args):
         path = out / f"{name}.pickle"
         if path.exists():
             continue
         recording, *about = opened()
-        part = path.with_suffix(".part")
-        part.write_bytes(pickle.dumps(collected(recording, settings, *about)))
-        part.replace(path)
+        with files.whole(path) as part:
+            part.write_bytes(pickle.dumps(collected(recording, settings, *about)))
         print(path, flush=True)
 
 

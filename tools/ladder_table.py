@@ -11,21 +11,18 @@ is compared with the first one on the windows of the same people. Everything her
 from __future__ import annotations
 
 import argparse
-import csv
-import io
 import math
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
-
-from vitalcam import factors, scores, trust
+from vitalcam import factors, metrics, scores, trust
 from vitalcam.commands.options import EVERYTHING, every_nth
 from vitalcam.commands.research import recordings
 from vitalcam.errors import VitalcamError
 from vitalcam.evaluate import Evaluation, Protocol, evaluate
-from vitalcam.report import files
+from vitalcam.report import files, tabular
+from vitalcam.runtime import card_of
 from vitalcam.scores import Row
 from vitalcam.settings import Settings
 from vitalcam.synth import scenarios
@@ -53,9 +50,14 @@ def chosen(folder: Path, split: str, shard: slice) -> list[Recording]:
     return found[shard]
 
 
+def name_of(settings: Settings) -> str:
+    """Name of what measures, for columns and folders: that of a network, which may be asked for by its path."""
+    return card_of(settings.model).spec.name if settings.model else settings.method
+
+
 def measured(given: Sequence[Recording], settings: Settings, out: Path) -> Evaluation:
     """Rows of one method, from its folder where they are there."""
-    name = settings.model or settings.method
+    name = name_of(settings)
     found = evaluate(given, settings, PROTOCOL, folder=out / name)
     for id, reason in found.failed.items():
         print(f"{name}: not scored: {id}: {reason}", flush=True)
@@ -72,16 +74,11 @@ def line(name: str, scenario: str, rows: Sequence[Row], first: Sequence[Row]) ->
     gain, gain_low, gain_high = trust.more_right(rows, first)
     return {
         "scenario": scenario, "method": name, "people": len({row.person for row in rows}), **trust.answers(rows),
-        "mae": found["mae"][0], "mae_low": low, "mae_high": high, "wave_mae": _mean(wave),
-        "confidence": _mean(trusted), "calibration_error": trust.calibration_error(rows),
+        "mae": found["mae"][0], "mae_low": low, "mae_high": high, "wave_mae": metrics.mean_and_error(wave)[0],
+        "confidence": metrics.mean_and_error(trusted)[0], "calibration_error": trust.calibration_error(rows),
         "snr_db": found["snr_db"][0], "macc": found["macc"][0], "more_right": gain, "more_right_low": gain_low,
         "more_right_high": gain_high,
     }  # fmt: skip
-
-
-def _mean(values: Iterable[float]) -> float:
-    known = [value for value in values if math.isfinite(value)]
-    return float(np.mean(known)) if known else math.nan
 
 
 def lines(evaluations: dict[str, Evaluation]) -> list[dict[str, object]]:
@@ -106,15 +103,15 @@ def markdown(found: Sequence[dict[str, object]], title: str) -> str:
     methods = list(dict.fromkeys(str(row["method"]) for row in found))
     order = list(dict.fromkeys(str(row["scenario"]) for row in found))
     cells = {(str(row["scenario"]), str(row["method"])): row for row in found}
-    head = f"| scenario | people | windows | {' | '.join(methods)} |\n|{' --- |' * (len(methods) + 3)}"
     text = [f"# {title}"]
     for column, (said, form, factor) in TABLES.items():
-        text += ["", f"## {said}", "", head]
         count = "null_windows" if column == "silent" else "windows"
-        for scenario in order:
-            row = cells[scenario, methods[0]]
-            values = [_said(cells.get((scenario, method)), column, form, factor) for method in methods]
-            text.append(f"| {scenario} | {row['people']} | {row[count]} | {' | '.join(values)} |")
+        rows = [
+            [scenario, *(str(cells[scenario, methods[0]][name]) for name in ("people", count)),
+             *(_said(cells.get((scenario, method)), column, form, factor) for method in methods)]
+            for scenario in order
+        ]  # fmt: skip
+        text += ["", f"## {said}", "", *tabular.markdown(["scenario", "people", "windows", *methods], rows)]
     return "\n".join([*text, *_compared(cells, order, methods)]) + "\n"
 
 
@@ -127,12 +124,9 @@ def _compared(cells: dict[tuple[str, str], dict[str, object]], order: list[str],
     others = methods[1:]
     if not others:
         return []
-    text = ["", f"## answered right more often than {methods[0]} (% of windows, 95 % interval over people)", ""]
-    text += [f"| scenario | {' | '.join(others)} |", f"|{' --- |' * (len(others) + 1)}"]
-    for scenario in order:
-        said = [_gain(cells.get((scenario, method))) for method in others]
-        text.append(f"| {scenario} | {' | '.join(said)} |")
-    return text
+    rows = [[scenario, *(_gain(cells.get((scenario, method))) for method in others)] for scenario in order]
+    title = f"## answered right more often than {methods[0]} (% of windows, 95 % interval over people)"
+    return ["", title, "", *tabular.markdown(["scenario", *others], rows)]
 
 
 def _gain(row: dict[str, object] | None) -> str:
@@ -142,12 +136,7 @@ def _gain(row: dict[str, object] | None) -> str:
 
 def table(found: Sequence[dict[str, object]]) -> str:
     """All numbers as CSV; unknown is empty."""
-    text = io.StringIO()
-    writer = csv.DictWriter(text, list(found[0]), lineterminator="\n")
-    writer.writeheader()
-    for row in found:
-        writer.writerow({k: "" if isinstance(v, float) and math.isnan(v) else v for k, v in row.items()})
-    return text.getvalue()
+    return tabular.csv_text(list(found[0]), (row.values() for row in found))
 
 
 def main() -> None:
@@ -168,7 +157,7 @@ def main() -> None:
         parser.error("give --methods or --models")
     given = chosen(options.ladder, options.split, options.shard)
     rows = options.out / "rows"
-    evaluations = {settings.model or settings.method: measured(given, settings, rows) for settings in everything}
+    evaluations = {name_of(settings): measured(given, settings, rows) for settings in everything}
     if options.shard != EVERYTHING:
         return
     found = lines(evaluations)

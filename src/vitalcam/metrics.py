@@ -201,7 +201,7 @@ def agreement(estimate: ArrayLike, truth: ArrayLike, *, profile: str = "vitalcam
         NaN where there are too few windows.
 
     Source: standard errors as the published codes have them (population spread over root n); RMSE in the profile's
-    form, the delta method in ours; Pearson sqrt((1 - r^2) / (n - 2)); CCC after Lin 1989, Biometrics 45(1).
+    form, the delta method in ours; Pearson sqrt((1 - r^2) / (n - 2)).
     """
     e, t = np.asarray(estimate, dtype=float), np.asarray(truth, dtype=float)
     known = np.isfinite(e) & np.isfinite(t)
@@ -209,18 +209,33 @@ def agreement(estimate: ArrayLike, truth: ArrayLike, *, profile: str = "vitalcam
     error, n = e - t, int(known.sum())
     if n == 0:
         return dict.fromkeys(("mae", "rmse", "mape", "pearson", "ccc", "max_error", "bias"), (math.nan, math.nan, 0))
-    r = _pearson(e, t)
+    r = pearson(e, t)
     rmse = float(np.sqrt(np.mean(error**2)))
-    spread = e.var() + t.var() + (e.mean() - t.mean()) ** 2
     return {
         "mae": (*mean_and_error(np.abs(error)), n),
         "rmse": (rmse, _rmse_error(error**2, rmse, profile_named(profile)), n),
         "mape": (*mean_and_error(100 * np.abs(error / t)), n),
         "pearson": (r, math.sqrt(max(1 - r * r, 0) / (n - 2)) if n > 2 else math.nan, n),
-        "ccc": (2 * float(np.mean((e - e.mean()) * (t - t.mean()))) / spread if spread > 0 else math.nan, math.nan, n),
+        "ccc": (ccc(e, t), math.nan, n),
         "max_error": (float(np.abs(error).max()), math.nan, n),
         "bias": (*mean_and_error(error), n),
     }
+
+
+def pearson(a: Array, b: Array) -> float:
+    """Correlation of a (N,) with b (N,), without gaps; NaN if one of them is constant."""
+    a, b = a - a.mean(), b - b.mean()
+    size = float(np.linalg.norm(a) * np.linalg.norm(b))
+    return float(np.clip(a @ b / size, -1, 1)) if size > 0 else math.nan
+
+
+def ccc(a: Array, b: Array) -> float:
+    """Concordance of a (N,) with b (N,), without gaps; NaN if both are the same constant.
+
+    Source: Lin 1989, Biometrics 45(1).
+    """
+    spread = a.var() + b.var() + (a.mean() - b.mean()) ** 2
+    return 2 * float(np.mean((a - a.mean()) * (b - b.mean()))) / spread if spread > 0 else math.nan
 
 
 def mean_and_error(values: ArrayLike) -> tuple[float, float]:
@@ -310,12 +325,6 @@ def _welch(x: Array, fs_hz: float, length: int, size: int | None) -> tuple[Array
 
     freq, power = signal.welch(x, fs=fs_hz, nperseg=length, nfft=size, detrend=False)
     return freq, power
-
-
-def _pearson(a: Array, b: Array) -> float:
-    a, b = a - a.mean(), b - b.mean()
-    size = float(np.linalg.norm(a) * np.linalg.norm(b))
-    return float(np.clip(a @ b / size, -1, 1)) if size > 0 else math.nan
 
 
 def _rmse_error(squares: Array, rmse: float, profile: Profile) -> float:

@@ -13,7 +13,7 @@ from vitalcam import config
 from vitalcam.data import Prepared, file_name
 from vitalcam.errors import ConfigError, DatasetError
 from vitalcam.protocol import Protocol
-from vitalcam.report import files
+from vitalcam.report import files, plain
 from vitalcam.scores import Row
 from vitalcam.types import Recording
 
@@ -65,7 +65,7 @@ class Kept:
 
     def add(self, recording: Recording | Prepared, rows: Sequence[Row]) -> None:
         """Keep the rows of a recording."""
-        lines = ",\n".join(json.dumps(_plain(row), default=str, allow_nan=False) for row in rows)
+        lines = ",\n".join(plain.dumps(plain.jsonable(dataclasses.asdict(row))) for row in rows)
         files.write_text(self._path(recording), f"[\n{lines}\n]\n")
 
     def _path(self, recording: Recording | Prepared) -> Path:
@@ -73,11 +73,6 @@ class Kept:
 
 
 _NUMBERS = ("t0_s", "t1_s", "truth", "estimate", "snr_db", "macc", "confidence", "candidate", "wave_rate")
-
-
-def _plain(row: Row) -> dict[str, Any]:
-    values = dataclasses.asdict(row)
-    return values | {name: values[name] if math.isfinite(values[name]) else None for name in _NUMBERS}
 
 
 def _read(path: Path) -> list[Row]:

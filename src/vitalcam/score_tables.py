@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import csv
 import dataclasses
-import io
 import json
 import math
 from collections.abc import Mapping, Sequence
@@ -16,7 +14,7 @@ import numpy as np
 from vitalcam import config, factors, scores, trust
 from vitalcam.errors import UsageError
 from vitalcam.evaluate import Evaluation
-from vitalcam.report import files
+from vitalcam.report import files, plain, tabular
 
 _TOOLBOX = {"mae": "MAE", "rmse": "RMSE", "mape": "MAPE", "pearson": "Pearson", "snr_db": "SNR"}
 _TITLES = {
@@ -78,7 +76,7 @@ def document(evaluation: Evaluation, by: Sequence[str] = ()) -> dict[str, Any]:
         evaluation: its rows.
         by: attributes whose values get scores of their own, see `vitalcam.factors.groups`.
     """
-    plain: dict[str, Any] = _plain(
+    found: dict[str, Any] = plain.jsonable(
         {
             "name": evaluation.name,
             "protocol": config.to_dict(evaluation.protocol),
@@ -88,7 +86,7 @@ def document(evaluation: Evaluation, by: Sequence[str] = ()) -> dict[str, Any]:
             "quantities": {quantity: _quantity(evaluation, quantity, by) for quantity in evaluation.quantities},
         }
     )
-    return plain
+    return found
 
 
 def _quantity(evaluation: Evaluation, quantity: str, by: Sequence[str]) -> dict[str, Any]:
@@ -134,32 +132,31 @@ def _curve(rows: Sequence[scores.Row]) -> list[dict[str, float]]:
     ]
 
 
-def _plain(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    if isinstance(value, np.generic):
-        return _plain(value.item())
-    return None if isinstance(value, float) and not math.isfinite(value) else value
+def markdown(evaluation: Evaluation, scored: Mapping[str, Any], by: Sequence[str] = ()) -> str:
+    """The scores as tables.
 
-
-def markdown(evaluation: Evaluation, by: Sequence[str] = ()) -> str:
-    """The scores as tables."""
+    Args:
+        evaluation: its rows.
+        scored: its `document`.
+        by: attributes that this was made with.
+    """
     lines = [f"# {evaluation.name}", f"Profile {evaluation.protocol.profile}.", *completeness(evaluation)]
-    for quantity, found in document(evaluation, by)["quantities"].items():
+    for quantity, found in scored["quantities"].items():
         lines += [
             "",
             f"## {quantity} ({found['unit']}), {found['windows']} windows of {found['subjects']} subjects",
             "",
             *(f"- {line}" for line in answered(evaluation, quantity) or [f"coverage {_percent(found['coverage'])}"]),
             "",
-            "| score | value | standard error | 95 % interval (subjects) | n |",
-            "| --- | --- | --- | --- | --- |",
-        ]
-        for name, score in found["metrics"].items():
-            numbers = f"{_number(score['value'])} | {_number(score['standard_error'])} | {_interval(score) or '–'}"
-            lines.append(f"| {_TITLES[name]} | {numbers} | {score['n']} |")
+            *tabular.markdown(
+                ["score", "value", "standard error", "95 % interval (subjects)", "n"],
+                [
+                    [_TITLES[name], *(_number(score[key]) for key in ("value", "standard_error")),
+                     _interval(score) or "–", str(score["n"])]
+                    for name, score in found["metrics"].items()
+                ],
+            ),
+        ]  # fmt: skip
         limits = found["limits_of_agreement"]
         lines += ["", f"95 % limits of agreement {_number(limits['low'])} to {_number(limits['high'])}."]
         lines += _groups(found.get("by", []), by)
@@ -172,14 +169,14 @@ def _groups(groups: Sequence[Mapping[str, Any]], by: Sequence[str]) -> list[str]
     names, shares = ("rmse", "pearson", "snr_db", "macc"), ("answered", "right", "wrong", "at_risk")
     titles = ("answered", "right", "wrong", f"answered at {_percent(trust.RISK)} wrong")
     columns = [*by, "MAE", *(_TITLES[name] for name in names), *titles, "windows", "subjects"]
-    lines = ["", f"| {' | '.join(columns)} |", f"|{' --- |' * len(columns)}"]
+    rows = []
     for group in groups:
         mae = group["metrics"]["mae"]
         cells = [*(str(group[name]) for name in by), " ".join(filter(None, [_number(mae["value"]), _interval(mae)]))]
         cells += [_number(group["metrics"][name]["value"]) for name in names]
         cells += [_percent(group["answers"][name]) for name in shares]
-        lines.append(f"| {' | '.join(cells)} | {group['answers']['windows']} | {group['subjects']} |")
-    return lines
+        rows.append([*cells, str(group["answers"]["windows"]), str(group["subjects"])])
+    return ["", *tabular.markdown(columns, rows)]
 
 
 def _interval(score: Mapping[str, Any]) -> str:
@@ -224,7 +221,7 @@ def comparison(first: Sequence[Evaluation], second: Sequence[Evaluation]) -> lis
         if len(everything) == 2:
             gain = trust.more_right(first[0].of(quantity), second[0].of(quantity))
             line |= dict(zip(("right", "right_low", "right_high"), gain, strict=True))
-        lines.append(_plain({**line, **found}))
+        lines.append(plain.jsonable({**line, **found}))
     return lines
 
 
@@ -253,14 +250,12 @@ def compared(line: Mapping[str, Any]) -> list[str]:
 def rows_csv(evaluation: Evaluation) -> str:
     """A line for each window; attributes have columns of their own, unknown is empty."""
     attributes = sorted(set().union(*(row.attributes for row in evaluation.rows)))
-    plain = [field.name for field in dataclasses.fields(scores.Row) if field.name != "attributes"]
-    text = io.StringIO()
-    table = csv.writer(text, lineterminator="\n")
-    table.writerow([*plain, *attributes])
-    for row in evaluation.rows:
-        values = [_plain(getattr(row, name)) for name in plain] + [row.attributes.get(name) for name in attributes]
-        table.writerow(["" if value is None else value for value in values])
-    return text.getvalue()
+    fields = [field.name for field in dataclasses.fields(scores.Row) if field.name != "attributes"]
+    rows = (
+        [*(getattr(row, name) for name in fields), *(row.attributes.get(name) for name in attributes)]
+        for row in evaluation.rows
+    )
+    return tabular.csv_text([*fields, *attributes], rows)
 
 
 def write(evaluation: Evaluation, folder: Path, by: Sequence[str] = ()) -> list[Path]:
@@ -270,9 +265,9 @@ def write(evaluation: Evaluation, folder: Path, by: Sequence[str] = ()) -> list[
         OutputError: they cannot be written.
         UsageError: no recording has an attribute of ``by``.
     """
-    found = json.dumps(document(evaluation, by), indent=1, allow_nan=False) + "\n"
+    scored = document(evaluation, by)
     return [
         files.write_text(folder / "rows.csv", rows_csv(evaluation)),
-        files.write_text(folder / "scores.md", markdown(evaluation, by)),
-        files.write_text(folder / "scores.json", found),
+        files.write_text(folder / "scores.md", markdown(evaluation, scored, by)),
+        files.write_text(folder / "scores.json", json.dumps(scored, indent=1, allow_nan=False) + "\n"),
     ]

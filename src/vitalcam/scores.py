@@ -88,7 +88,7 @@ def scores(rows: Sequence[Row], *, profile: str = "vitalcam") -> Scores:
         metrics "mae", "rmse", "mape", "pearson", "ccc", "max_error", "bias", "snr_db", "macc", and the share of the
         windows of known truth that were answered.
     """
-    estimate, truth = _pairs(rows)
+    estimate, truth = rates(rows)
     found = metrics.agreement(estimate, truth, profile=profile)
     for name in ("snr_db", "macc"):
         values = np.array([getattr(row, name) for row in rows], dtype=float)
@@ -98,11 +98,13 @@ def scores(rows: Sequence[Row], *, profile: str = "vitalcam") -> Scores:
     return Scores(tuple(dataclasses.asdict(row) for row in rows), found, coverage)
 
 
-def _pairs(rows: Sequence[Row]) -> tuple[Array, Array]:
+def rates(rows: Sequence[Row]) -> tuple[Array, Array]:
+    """Estimated and true rates (N,) of windows; NaN where unknown."""
     return np.array([row.estimate for row in rows], float), np.array([row.truth for row in rows], float)
 
 
-def _answered(rows: Sequence[Row]) -> list[Row]:
+def answered(rows: Sequence[Row]) -> list[Row]:
+    """The windows of known rate that have an estimate."""
     return [row for row in rows if math.isfinite(row.estimate) and math.isfinite(row.truth)]
 
 
@@ -111,8 +113,8 @@ _STATISTICS: Mapping[str, Callable[[Array, Array], float]] = {
     "rmse": lambda e, t: float(np.sqrt(np.square(e - t).mean())),
     "mape": lambda e, t: float(100 * np.abs((e - t) / t).mean()),
     "bias": lambda e, t: float((e - t).mean()),
-    "pearson": lambda e, t: metrics.agreement(e, t)["pearson"][0],
-    "ccc": lambda e, t: metrics.agreement(e, t)["ccc"][0],
+    "pearson": metrics.pearson,
+    "ccc": metrics.ccc,
 }
 
 INTERVALS = (*_STATISTICS, "snr_db", "macc")
@@ -133,8 +135,8 @@ def intervals(
     Returns:
         lower and upper bound of each; NaN with fewer than two subjects, or where the score itself is unknown.
     """
-    kept = _answered(rows)
-    estimate, truth = _pairs(kept)
+    kept = answered(rows)
+    estimate, truth = rates(kept)
     people = [row.person for row in kept]
 
     def interval(statistic: Callable[[Array, Array], float]) -> tuple[float, float]:
@@ -149,15 +151,15 @@ def intervals(
     for name in set(names) - found.keys():
         known = [row for row in rows if math.isfinite(getattr(row, name))]
         values = np.array([getattr(row, name) for row in known], dtype=float)
-        found[name] = _mean_interval(values, [row.person for row in known], level=level, draws=draws)
+        found[name] = mean_interval(values, [row.person for row in known], level=level, draws=draws)
     return found
 
 
-def _mean_interval(values: Array, people: Sequence[str], *, level: float, draws: int) -> tuple[float, float]:
-    def mean(drawn: NDArray[np.intp]) -> float:
-        return float(values[drawn].mean())
-
-    return metrics.cluster_interval(mean, people, level=level, draws=draws)
+def mean_interval(
+    values: Array, people: Sequence[str], *, level: float = 0.95, draws: int = 1000
+) -> tuple[float, float]:
+    """Bootstrap interval of a mean that draws whole subjects: of values (N,) and whose they are."""
+    return metrics.cluster_interval(lambda drawn: float(values[drawn].mean()), people, level=level, draws=draws)
 
 
 def limits_of_agreement(rows: Sequence[Row]) -> dict[str, float]:
@@ -169,8 +171,8 @@ def limits_of_agreement(rows: Sequence[Row]) -> dict[str, float]:
     Source: Bland & Altman 2007, J. Biopharm. Stat. 17(4), section 3: variance components of a one-way analysis of the
         differences by subject.
     """
-    kept = _answered(rows)
-    estimate, truth = _pairs(kept)
+    kept = answered(rows)
+    estimate, truth = rates(kept)
     difference = estimate - truth
     people = np.unique([row.person for row in kept], return_inverse=True)[1]
     counts = np.bincount(people) if kept else np.zeros(0)
@@ -204,15 +206,16 @@ def paired(first: Sequence[Sequence[Row]], second: Sequence[Sequence[Row]]) -> d
         UsageError: they have no window in common.
     """
     ours, theirs = _errors(first), _errors(second)
-    shared = [place for place in ours if place in theirs]
-    if not shared:
+    common = [place for place in ours if place in theirs]
+    if not common:
         raise UsageError("the two evaluations have no window in common; evaluate both on the same recordings")
-    errors = np.array([[ours[place], theirs[place]] for place in shared])
+    errors = np.array([[ours[place], theirs[place]] for place in common])
     difference = errors[:, 0] - errors[:, 1]
     person = {_place(row): row.person for rows in first for row in rows}
-    people = np.unique([person[place] for place in shared], return_inverse=True)[1]
-    means = np.bincount(people, difference) / np.bincount(people)
-    low, high = metrics.cluster_interval(lambda drawn: float(difference[drawn].mean()), people, draws=1000)
+    people = [person[place] for place in common]
+    number = np.unique(people, return_inverse=True)[1]
+    means = np.bincount(number, difference) / np.bincount(number)
+    low, high = mean_interval(difference, people)
     return {
         "first": float(errors[:, 0].mean()), "second": float(errors[:, 1].mean()),
         "difference": float(difference.mean()), "low": low, "high": high, "t": _t_test(difference),
@@ -237,9 +240,9 @@ def _place(row: Row) -> _Place:
 
 def _errors(seeds: Sequence[Sequence[Row]]) -> dict[_Place, float]:
     """Mean absolute error over the seeds of each window that all of them answered."""
-    found = [{_place(row): abs(row.estimate - row.truth) for row in _answered(rows)} for rows in seeds]
-    shared = [place for place in found[0] if all(place in errors for errors in found)] if found else []
-    return {place: sum(errors[place] for errors in found) / len(found) for place in shared}
+    found = [{_place(row): abs(row.estimate - row.truth) for row in answered(rows)} for rows in seeds]
+    common = [place for place in found[0] if all(place in errors for errors in found)] if found else []
+    return {place: sum(errors[place] for errors in found) / len(found) for place in common}
 
 
 def _t_test(difference: Array) -> float:

@@ -12,9 +12,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from vitalcam import metrics
 from vitalcam.metrics import Array
-from vitalcam.scores import Row, shared
+from vitalcam.scores import Row, answered, mean_interval, shared
 
 TOLERANCES = {"heart_rate": 5.0, "resp_rate": 3.0}
 """A rate counts as right within this error, per minute."""
@@ -34,7 +33,7 @@ def answers(rows: Sequence[Row]) -> dict[str, float]:
         "silent". NaN where there are none.
     """
     known = [row for row in rows if math.isfinite(row.truth)]
-    given = [row for row in known if math.isfinite(row.estimate)]
+    given = answered(rows)
     good = sum(map(is_right, given))
     null = [row for row in rows if row.null]
     silent = sum(math.isnan(row.estimate) for row in null)
@@ -60,8 +59,7 @@ def more_right(first: Sequence[Row], second: Sequence[Row]) -> tuple[float, floa
     """
     pairs = shared(first, second)
     gain = np.array([float(is_right(one)) - float(is_right(other)) for one, other in pairs])
-    people = [one.person for one, _ in pairs]
-    low, high = metrics.cluster_interval(lambda drawn: float(gain[drawn].mean()), people, draws=1000)
+    low, high = mean_interval(gain, [one.person for one, _ in pairs])
     return float(gain.mean()) if pairs else math.nan, low, high
 
 

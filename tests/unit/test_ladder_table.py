@@ -3,12 +3,14 @@
 import csv
 import importlib.util
 import math
+from importlib.resources import files
 from pathlib import Path
 
 import pytest
 
 from vitalcam.evaluate import Evaluation
 from vitalcam.scores import Row
+from vitalcam.settings import Settings
 
 PATH = Path(__file__).parents[2] / "tools" / "ladder_table.py"
 
@@ -44,6 +46,12 @@ def test_scenarios_in_order_and_methods_beside_each_other(tool):
     assert (still["windows"], still["answered"], still["null_windows"], still["silent"]) == (8, 0.75, 4, 1)
     assert (walk["right"], walk["wrong"], walk["wave_mae"]) == (0.75, 0, 2)
     assert (lost["right"], lost["wrong"], lost["mae"], lost["more_right"]) == (0, 0.75, 20, -0.75)
+
+
+def test_a_network_that_is_asked_for_by_its_path_has_its_name(tool):
+    file = files("vitalcam.weights") / "mmrphys_9.onnx"
+    assert tool.name_of(Settings(model=str(file))) == "mmrphys_9"
+    assert tool.name_of(Settings(method="pos")) == "pos"
 
 
 def test_it_is_written_as_tables_and_numbers(tool):

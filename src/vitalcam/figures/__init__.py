@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from vitalcam.report import files, look
+from vitalcam.report import files, look, tabular
 
 
 @contextmanager
@@ -30,9 +28,6 @@ def page(path: Path, *, width: float, height: float) -> Iterator[Any]:
 
 
 def table(path: Path, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> Path:
-    """Write the numbers of a figure beside it, as CSV."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(columns)
-    writer.writerows([f"{value:.6g}" if isinstance(value, float) else value for value in row] for row in rows)
-    return files.write_text(path.with_suffix(".csv"), text.getvalue())
+    """Write the numbers of a figure beside it, as CSV, to six digits; unknown ones are empty."""
+    short = ([float(f"{value:.6g}") if isinstance(value, float) else value for value in row] for row in rows)
+    return files.write_text(path.with_suffix(".csv"), tabular.csv_text(columns, short))

@@ -30,9 +30,8 @@ def write(evaluation: Evaluation, quantity: str, folder: Path) -> list[Path]:
         OutputError: they cannot be written.
     """
     rows = evaluation.of(quantity)
-    answered = [row for row in rows if math.isfinite(row.estimate) and math.isfinite(row.truth)]
     written = []
-    if answered:
+    if scores.answered(rows):
         written += [_scatter, _bland_altman]
     if trust.reliability(rows):
         written += [_reliability, _risk_coverage]
@@ -44,8 +43,8 @@ def write(evaluation: Evaluation, quantity: str, folder: Path) -> list[Path]:
 
 def _pairs(rows: Sequence[Row]) -> tuple[list[Row], Any, Any]:
     """The answered windows of known rate, their estimates and their true rates."""
-    kept = [row for row in rows if math.isfinite(row.estimate) and math.isfinite(row.truth)]
-    return kept, np.array([row.estimate for row in kept]), np.array([row.truth for row in kept])
+    kept = scores.answered(rows)
+    return kept, *scores.rates(kept)
 
 
 def _scatter(rows: Sequence[Row], path: Path, name: str) -> None:
@@ -121,7 +120,7 @@ def _risk_coverage(rows: Sequence[Row], path: Path, name: str) -> None:
                      textcoords="offset points", ha="right", size=9, color="0.3")  # fmt: skip
         below.plot(100 * coverage, mae, color=COLOURS[0], lw=1.6)
         if here["answered"] > 0:
-            error = np.mean([abs(row.estimate - row.truth) for row in _pairs(rows)[0]])
+            error = scores.scores(rows).metrics["mae"][0]
             for ax, y in ((top, 100 * here["wrong"] / here["answered"]), (below, error)):
                 ax.plot(100 * here["answered"], y, "D", color=COLOURS[1], ms=7, mec="0.25", clip_on=False, zorder=3,
                         label="as it answers now")  # fmt: skip

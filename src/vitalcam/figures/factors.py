@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -40,15 +41,12 @@ def points(evaluations: Sequence[Evaluation], names: Sequence[str], quantity: st
         UnknownName: there is no such attribute.
         UsageError: an evaluation has no such quantity.
     """
-    for one in evaluations:
-        if quantity not in one.quantities:
-            raise UsageError(f"{one.name}: has no {quantity} (it has {', '.join(one.quantities) or 'nothing'})")
-    titles = labels(evaluations)
+    rows = labelled(evaluations, quantity)
     return [
         _point(factor, level, title, group)
         for factor in names
-        for title, one in zip(titles, evaluations, strict=True)
-        for (level,), group in factors.groups(one.of(quantity), [factor]).items()
+        for title, windows in rows.items()
+        for (level,), group in factors.groups(windows, [factor]).items()
     ]
 
 
@@ -60,10 +58,19 @@ def _point(factor: str, level: str, name: str, rows: Sequence[scores.Row]) -> Po
     return Point(factor, level, name, mae, low, high, found["answered"], int(found["windows"]), people)
 
 
-def labels(evaluations: Sequence[Evaluation]) -> list[str]:
-    """A name for each evaluation, numbered where two have the same."""
+def labelled(evaluations: Sequence[Evaluation], quantity: str) -> dict[str, list[scores.Row]]:
+    """Windows of each evaluation by its name, numbered where two have the same.
+
+    Raises:
+        UsageError: an evaluation has no such quantity.
+    """
     names = [one.name for one in evaluations]
-    return [f"{name} ({names[: i + 1].count(name)})" if names.count(name) > 1 else name for i, name in enumerate(names)]
+    found = {}
+    for i, (name, one) in enumerate(zip(names, evaluations, strict=True)):
+        if quantity not in one.quantities:
+            raise UsageError(f"{name}: has no {quantity} (it has {', '.join(one.quantities) or 'nothing'})")
+        found[f"{name} ({names[: i + 1].count(name)})" if names.count(name) > 1 else name] = one.of(quantity)
+    return found
 
 
 def draw(evaluations: Sequence[Evaluation], names: Sequence[str], path: Path, quantity: str = "heart_rate") -> Path:
@@ -80,7 +87,7 @@ def draw(evaluations: Sequence[Evaluation], names: Sequence[str], path: Path, qu
         UsageError: an evaluation has no such quantity, or the name of the file is none of a figure.
     """
     found = points(evaluations, names, quantity)
-    titles = labels(evaluations)
+    titles = list(dict.fromkeys(p.name for p in found))
     levels = {factor: list(dict.fromkeys(p.level for p in found if p.factor == factor)) for factor in names}
     lines = [len(levels[factor]) * max(len(titles), 1.4) for factor in names]
     with page(path, width=8.4, height=1.0 + 0.75 * len(names) + 0.24 * sum(lines)) as figure:
@@ -94,8 +101,8 @@ def draw(evaluations: Sequence[Evaluation], names: Sequence[str], path: Path, qu
         if len(titles) > 1:
             handles, said = axes[0].get_legend_handles_labels()
             figure.legend(handles, said, loc="outside upper left", ncols=min(len(titles), 4))
-    columns = list(Point.__dataclass_fields__)
-    return table(path, columns, [[getattr(p, name) for name in columns] for p in found])
+    columns = [field.name for field in dataclasses.fields(Point)]
+    return table(path, columns, map(dataclasses.astuple, found))
 
 
 def _panel(ax: Any, found: Sequence[Point], levels: Sequence[str], titles: Sequence[str]) -> None:

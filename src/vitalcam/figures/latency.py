@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import platform
 import statistics
@@ -14,10 +15,9 @@ from typing import Any
 import numpy as np
 
 from vitalcam import scores
-from vitalcam.errors import UsageError
 from vitalcam.evaluate import Evaluation
 from vitalcam.figures import page, table
-from vitalcam.figures.factors import labels
+from vitalcam.figures.factors import labelled
 from vitalcam.person import Runner
 from vitalcam.report.look import COLOURS, MARKERS
 from vitalcam.score_tables import UNITS
@@ -73,10 +73,7 @@ def points(evaluations: Sequence[Evaluation], runners: Sequence[Runner], quantit
         UsageError: an evaluation has no such quantity.
     """
     found = []
-    for name, one, runner in zip(labels(evaluations), evaluations, runners, strict=True):
-        if quantity not in one.quantities:
-            raise UsageError(f"{one.name}: has no {quantity} (it has {', '.join(one.quantities) or 'nothing'})")
-        rows = one.of(quantity)
+    for (name, rows), runner in zip(labelled(evaluations, quantity).items(), runners, strict=True):
         frames, taken = milliseconds(runner)
         first, median, third = statistics.quantiles(taken, n=4)
         mae, interval = scores.scores(rows).metrics["mae"][0], scores.intervals(rows, ["mae"])["mae"]
@@ -126,8 +123,8 @@ def draw(
         ax.grid(color="0.92")
         ax.set_axisbelow(True)
         figure.legend(loc="outside right center", labelspacing=1.2)
-    columns = list(Point.__dataclass_fields__)
-    rows = [[*(getattr(p, name) for name in columns), threads, machine()] for p in found]
+    columns = [field.name for field in dataclasses.fields(Point)]
+    rows = [(*dataclasses.astuple(p), threads, machine()) for p in found]
     return table(path, [*columns, "threads", "machine"], rows)
 
 

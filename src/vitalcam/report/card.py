@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
+from vitalcam.report import tabular
 from vitalcam.runtime import Card
 from vitalcam.types import ModelSpec
 
@@ -41,18 +42,9 @@ def markdown(card: Card) -> str:
             "",
             f"    {found['command']}",
             "",
-            *table(found["columns"], found["rows"]),
+            *tabular.markdown(found["columns"], found["rows"]),
         ]
     return "\n".join(lines) + "\n"
-
-
-def table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
-    """Lines of a table.
-
-    >>> table(["a", "b"], [["1", "2"]])
-    ['| a | b |', '| --- | --- |', '| 1 | 2 |']
-    """
-    return [f"| {' | '.join(cells)} |" for cells in (columns, ["---"] * len(columns), *rows)]
 
 
 def _training(origin: Mapping[str, Any]) -> list[str]:

@@ -34,7 +34,7 @@ def to_dict(result: Result) -> dict[str, Any]:
         "versions": result.versions,
         "video": result.video,
     }
-    plain: dict[str, Any] = _plain(document)
+    plain: dict[str, Any] = jsonable(document)
     return plain
 
 
@@ -111,13 +111,14 @@ def _estimate(estimate: Estimate) -> dict[str, Any]:
     }
 
 
-def _plain(value: Any) -> Any:
+def jsonable(value: Any) -> Any:
+    """A value, or mappings and lists of them, as JSON can hold it; what is not finite is None."""
     if isinstance(value, Mapping):
-        return {str(k): _plain(v) for k, v in value.items()}
+        return {str(k): jsonable(v) for k, v in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(v) for v in value]
+        return [jsonable(v) for v in value]
     if isinstance(value, np.ndarray | np.generic):
-        return _plain(value.tolist())
+        return jsonable(value.tolist())
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if value is None or isinstance(value, str | int):

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import csv
 import dataclasses
-import io
 import math
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -12,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from vitalcam.report import clock, files
+from vitalcam.report import clock, files, tabular
 from vitalcam.signal.quality import Evidence
 from vitalcam.types import Estimate, FaceResult, Floats, Result
 
@@ -111,8 +109,4 @@ def _number(value: Any, digits: int | None = None) -> str:
 
 
 def _write(path: Path, header: Sequence[str], rows: Iterable[Sequence[Any]]) -> Path:
-    text = io.StringIO()
-    table = csv.writer(text, lineterminator="\n")
-    table.writerow(header)
-    table.writerows(rows)
-    return files.write_text(path, text.getvalue())
+    return files.write_text(path, tabular.csv_text(header, rows))
