@@ -8,6 +8,7 @@ import json
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
 if importlib.util.find_spec("anny") is None:
     pytest.skip("the shapes of heads are in the extra [synth]", allow_module_level=True)
@@ -15,7 +16,8 @@ torch = pytest.importorskip("torch")
 
 from vitalcam import registry  # noqa: E402
 from vitalcam.commands import research  # noqa: E402
-from vitalcam.errors import ConfigError, DatasetError  # noqa: E402
+from vitalcam.commands.plates import plates as plates_command  # noqa: E402
+from vitalcam.errors import ConfigError, DatasetError, UnknownName  # noqa: E402
 from vitalcam.signal import spectrum  # noqa: E402
 from vitalcam.synth import clips, plates, takes  # noqa: E402
 from vitalcam.synth.film import Film  # noqa: E402
@@ -56,7 +58,7 @@ def test_a_plate_with_a_pulse_is_what_the_film_renders(plate):
     window = plates.Window(plate.origin_px[:30], (plate.side_px,) * 2, (size, size))
     rendered = film.render(times, window)[0].permute(0, 3, 1, 2)[:25]  # keys fall elsewhere after that
     waves = torch.tensor(film.pulse.at(times[:25] - np.array(plate.delays_s)[:, None])).float()
-    laid = takes._with_blood(plate.pixels[:25].float(), waves)
+    laid = takes.with_blood(plate.pixels[:25].float(), waves)
     added, wanted = ((x - plate.pixels[:25, :3])[:, :, FACE, FACE].mean((2, 3)) for x in (laid, rendered))
     assert (added - wanted).abs().max() < 0.05 * wanted.abs().max()
 
@@ -158,6 +160,14 @@ def test_a_bank_goes_on_where_it_was_killed(tmp_path):
     assert {kind: wave.shape for kind, wave in waves.items()} == {"bvp": (2, 30), "resp": (2, 30)}
     with pytest.raises(ConfigError, match="another recipe"):
         list(plates.fill(tmp_path, dataclasses.replace(recipe, seed=9), 1, validation=1))
+
+
+def test_a_scenario_that_does_not_exist_leaves_no_folder_behind(tmp_path):
+    asked = ["--out", str(tmp_path / "bank"), "--count", "1", "--scenario", "stil"]
+    done = CliRunner().invoke(plates_command, asked)
+    assert isinstance(done.exception, UnknownName)
+    assert "did you mean 'still'" in str(done.exception)
+    assert not (tmp_path / "bank").exists()
 
 
 def test_a_folder_without_plates_is_named(tmp_path):

@@ -29,11 +29,11 @@ def plates(
     from rich.progress import track
 
     from vitalcam.report import files
-    from vitalcam.synth import plates as film
+    from vitalcam.synth.plates import Recipe, fill
 
     files.probe(out, folder=True)
     console, quiet = Console(stderr=True), not sys.stderr.isatty()
-    recipe = film.Recipe(size_px, seconds, scenario=scenario or film.Recipe.scenario, seed=seed)
-    made = film.fill(out, recipe, count, validation=validation)
+    recipe = Recipe(size_px, seconds, scenario=scenario or Recipe.scenario, seed=seed)
+    made = fill(out, recipe, count, validation=validation)
     for card in track(made, "plates", total=count + validation, console=console, disable=quiet, transient=True):
         click.echo(card)

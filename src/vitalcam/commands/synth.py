@@ -45,9 +45,7 @@ def synth(
     if scenario == "ladder-1":
         scenes = scenarios.ladder()
     else:
-        scenes = [scenarios.sample(scenario, seed + k, duration_s=seconds) for k in range(count)]
-        if null_twins:
-            scenes = [twin for scene in scenes for twin in (scene, scene.null_twin())]
+        scenes = scenarios.several(scenario, count, seed, duration_s=seconds, null_twins=null_twins)
     _write(scenes[shard], out)
 
 

@@ -19,7 +19,7 @@ from vitalcam.synth import plates, sensor, thermal
 from vitalcam.synth.film import Film
 from vitalcam.synth.plates import CROP, Plate
 from vitalcam.synth.scene import Scene
-from vitalcam.synth.takes import FINE_PX, Shooting, Take
+from vitalcam.synth.takes import FINE_PX, Take
 from vitalcam.synth.takes import shoot as shoot_take
 from vitalcam.types import Floats
 
@@ -68,12 +68,13 @@ def batches(
     fs_hz: float = 30.0,
     seed: int = 0,
     identities: int = plates.TRAINING[1],
-    takes_per_plate: int = 24,
     null_share: float = 0.1,
     channels: str = "rgb",
     device: torch.device | str = "cpu",
 ) -> Iterator[Batch]:
     """Yield ``n`` batches of clips, equal for equal arguments.
+
+    Clips in colour are takes of plates. What a thermal camera sees is rendered for each clip; a batch shows one person.
 
     Args:
         n: number of batches.
@@ -84,16 +85,13 @@ def batches(
         fs_hz: rate of the frames.
         seed: of everything.
         identities: people to draw from, below `scenarios.TEST_IDENTITIES`.
-        takes_per_plate: clips for which a plate serves, on the average. What a thermal camera sees is rendered for each
-            clip, and a batch shows one person.
         null_share: share of clips without a pulse.
         channels: "rgb", "thermal" or "rgbt".
         device: where clips are made and stay.
     """
     source = rolling(
-        scenario, frames=frames, size_px=size_px, fs_hz=fs_hz, seed=seed, identities=identities,
-        takes=takes_per_plate, device=device,
-    )  # fmt: skip
+        scenario, frames=frames, size_px=size_px, fs_hz=fs_hz, seed=seed, identities=identities, device=device
+    )
     common: dict[str, Any] = {"frames": frames, "size_px": size_px, "fs_hz": fs_hz, "device": device}
     for number in range(n):
         if channels == "rgb":
@@ -115,7 +113,7 @@ def rolling(
     takes: int = 24,
     device: torch.device | str = "cpu",
 ) -> plates.Rolling:
-    """Endless plates for clips as `batches` describes them."""
+    """Endless plates for clips as `batches` describes them, each for so many ``takes`` on the average."""
     names = (scenario,) if isinstance(scenario, str) else tuple(scenario)
     recipe = plates.Recipe(
         size_px=max(size_px, FINE_PX),
@@ -145,7 +143,6 @@ def shoot(
     fs_hz: float,
     seed: int = 0,
     null_share: float = 0.0,
-    shooting: Shooting | None = None,
     device: torch.device | str = "cpu",
 ) -> Batch:
     """Shoot clips by their numbers, each of any plate; a number gives the same clip in whatever batch it is.
@@ -154,17 +151,12 @@ def shoot(
         source: of plates.
         clips: numbers.
         frames, size_px, fs_hz, seed, null_share, device: as for `batches`.
-        shooting: how takes differ.
     """
     shot = []
     for clip in clips:
         rng = np.random.default_rng([seed, 13, clip])
         plate, beats = source[int(rng.choice(source.numbers(clip)))], bool(rng.random() >= null_share)
-        shot.append(
-            shoot_take(
-                plate, rng, frames=frames, size_px=size_px, fs_hz=fs_hz, beats=beats, shooting=shooting, device=device
-            )
-        )
+        shot.append(shoot_take(plate, rng, frames=frames, size_px=size_px, fs_hz=fs_hz, beats=beats, device=device))
     return Batch(
         video=torch.stack([take.video for take in shot]),
         **_truth(shot, device),
@@ -195,8 +187,8 @@ def render(
     times = [start + np.arange(frames) / fs_hz for start in starts]
     films = [Film(scene, detail_px=size_px / CROP, device=device) for scene in scenes]
     noise = torch.Generator(device).manual_seed(int(rng.integers(2**31)))
-    clips = [_clip(film, t, size_px, channels, noise, rng) for film, t in zip(films, times, strict=True)]
     pairs = list(zip(films, times, strict=True))
+    clips = [_clip(film, t, size_px, channels, noise, rng) for film, t in pairs]
     bvp = [film.pulse.at(t) if film.scene.pulse else np.zeros(frames) for film, t in pairs]
     rate = [film.pulse.rate_at(t).mean() if film.scene.pulse else np.nan for film, t in pairs]
     tensor = functools.partial(torch.as_tensor, dtype=torch.float32, device=device)
@@ -220,10 +212,9 @@ def _clip(
     parts = []
     if channels != "thermal":
         gain = sensor.gains(film.scene, float(linear[0].mean()), times_s)
-        normal = lambda x: torch.randn(x.shape, generator=noise, device=x.device)  # noqa: E731
         under = (window.side_px[0] / size_px) ** 2
         gain_ = torch.as_tensor(gain, dtype=torch.float32, device=linear.device)
-        parts.append(sensor.develop(film.scene, linear, gain_, normal, under))
+        parts.append(sensor.develop(film.scene, linear, gain_, sensor.fresh_noise(noise), under))
     if channels != "rgb":
         degrees = thermal.temperatures(film, patches, times_s, window)
         seen = thermal.develop(film, degrees, times_s, window.size, rng)

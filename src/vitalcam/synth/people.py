@@ -69,13 +69,12 @@ class Person:
     seed: int
 
 
-def sample(rng: np.random.Generator, *, skin_type: int | None = None, covered: bool = True) -> Person:
+def sample(rng: np.random.Generator, *, skin_type: int | None = None) -> Person:
     """Draw a person.
 
     Args:
         rng: source of randomness; equal states give equal people.
         skin_type: Fitzpatrick type 1..6; any with equal probability where it is None.
-        covered: whether masks and thick make-up may occur.
     """
     kind = int(rng.integers(1, 7)) if skin_type is None else skin_type
     low, high = FITZPATRICK[kind]
@@ -96,8 +95,8 @@ def sample(rng: np.random.Generator, *, skin_type: int | None = None, covered: b
         clothes_rgb=_rgb(rng, 0.02, 0.6),
         glasses_rgb=_rgb(rng, 0.005, 0.15),
         hairline=float(rng.beta(1.2, 3) * (1 if male else 0.4)),
-        mask=bool(covered and rng.random() < 0.03),
-        makeup=float(rng.uniform(0.2, 0.7)) if covered and not male and rng.random() < 0.3 else 0.0,
+        mask=bool(rng.random() < 0.03),
+        makeup=float(rng.uniform(0.2, 0.7)) if not male and rng.random() < 0.3 else 0.0,
         gloss=float(np.exp(rng.normal(0, 0.4))),
         temperature_c=float(rng.normal(34.6, 0.5)),
         seed=int(rng.integers(2**31)),

@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 
 from vitalcam import config
-from vitalcam.errors import ConfigError, DatasetError
+from vitalcam.errors import ConfigError, DatasetError, UnknownName
 from vitalcam.synth import scenarios
 from vitalcam.synth.breath import Breathing
 from vitalcam.synth.film import Film, Window
@@ -50,6 +50,10 @@ class Recipe:
         scenario: names in `vitalcam.synth.scenarios.SCENARIOS`; a plate is of one of them.
         identities: people to draw from: this one to the one before that.
         seed: of everything.
+
+    Raises:
+        ConfigError: the people are not for training.
+        UnknownName: there is no such scenario.
     """
 
     size_px: int = 36
@@ -65,6 +69,9 @@ class Recipe:
             raise ConfigError(
                 f"identities is {self.identities}; people that are not for testing are 0 to {scenarios.TEST_IDENTITIES}"
             )
+        for name in self.scenario:
+            if name not in scenarios.SCENARIOS:
+                raise UnknownName("scenario", name, scenarios.SCENARIOS)
 
     def scene(self, number: int) -> Scene:
         """What plate ``number`` shows."""
@@ -178,7 +185,7 @@ class Bank:
         self._cards = sorted(folder.glob("[0-9]*.json"))
         if not self._cards:
             raise DatasetError(f"{folder}: holds no plates; make some with vitalcam plates")
-        self._read = functools.lru_cache(maxsize=None)(self._opened)
+        self._read = functools.cache(self._opened)
 
     def __len__(self) -> int:
         return len(self._cards)

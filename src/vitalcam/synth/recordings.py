@@ -6,7 +6,6 @@ A recording is a folder: ``rgb.mp4`` (or ``.mkv``), ``thermal.npy`` (T, h, w) ui
 
 from __future__ import annotations
 
-import csv
 import functools
 import json
 from collections.abc import Iterable, Iterator
@@ -109,10 +108,7 @@ def write(
     Returns:
         The folders.
     """
-    scenes = [scenarios.sample(scenario, seed + k, duration_s=duration_s) for k in range(n)]
-    if null_twins:
-        scenes = [twin for scene in scenes for twin in (scene, scene.null_twin())]
-    return write_scenes(out_dir, scenes)
+    return write_scenes(out_dir, scenarios.several(scenario, n, seed, duration_s=duration_s, null_twins=null_twins))
 
 
 def write_scenes(out_dir: str | Path, scenes: Iterable[Scene]) -> list[Path]:
@@ -156,10 +152,8 @@ def _collected(scene: Scene, thermal: list[Floats]) -> Iterator[Bytes]:
 
 
 def _table(path: Path, **columns: Floats) -> None:
-    with path.open("w", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(columns)
-        writer.writerows(zip(*([f"{v:.6f}" for v in column] for column in columns.values()), strict=True))
+    rows = np.column_stack(list(columns.values()))
+    np.savetxt(path, rows, fmt="%.6f", delimiter=",", header=",".join(columns), comments="")
 
 
 def read(folder: str | Path) -> Recording:

@@ -116,6 +116,12 @@ def _drawn(rng: np.random.Generator, value: Any) -> Any:
     return int(rng.integers(low, high + 1)) if isinstance(low, int) else float(rng.uniform(low, high))
 
 
+def several(scenario: str, n: int, seed: int = 0, *, duration_s: float = 20.0, null_twins: bool = False) -> list[Scene]:
+    """``n`` scenes of a scenario, each of another person: seeds from ``seed`` on, each with its null twin if asked."""
+    scenes = [sample(scenario, seed + k, duration_s=duration_s) for k in range(n)]
+    return [twin for scene in scenes for twin in (scene, scene.null_twin())] if null_twins else scenes
+
+
 def ladder() -> list[Scene]:
     """All scenes of the benchmark ladder-1: the first of every scenario, then the second of every scenario, ..."""
     scenes = []

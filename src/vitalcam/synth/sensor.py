@@ -69,6 +69,11 @@ class Noise:
         return noise.to(like.device)
 
 
+def fresh_noise(generator: torch.Generator) -> Callable[[Tensor], Tensor]:
+    """What makes standard normal noise shaped like a tensor, all of it anew."""
+    return lambda like: torch.randn(like.shape, generator=generator, device=like.device)
+
+
 def develop(
     scene: Scene, linear: Tensor, gain: Tensor, normal: Callable[[Tensor], Tensor], pixels: float = 1.0
 ) -> Tensor:

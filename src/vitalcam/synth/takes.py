@@ -56,7 +56,7 @@ class Shooting:
 
     rate_bpm: Range = (40.0, 190.0)
     irregular: float = 0.03
-    strength: Range = (0.5, 1.5)
+    strength: Range = (0.4, 3.0)
     stretch: Range = (0.85, 1.2)
     side: Range = (0.85, 1.0)
     jumps_per_s: Range = (0.02, 1.0)
@@ -158,7 +158,7 @@ def shoot(
     linear = _light(plate, clock, device)
     strength = _draw(rng, how.strength) * beats
     blood = strength * beat.at(on_plate_s + clock.times_s - np.array(plate.delays_s)[:, None])
-    linear = _with_blood(linear, torch.as_tensor(blood, dtype=torch.float32, device=device))
+    linear = with_blood(linear, torch.as_tensor(blood, dtype=torch.float32, device=device))
     seen, boxes = _cut(linear, clock.times_s, side_px, how, rng)
     shown = _developed(plate, scene, clock, seen, boxes, how, rng)
     if rng.random() < how.encoded:
@@ -238,8 +238,8 @@ def _light(plate: Plate, clock: _Clock, device: torch.device | str) -> Tensor:
     return torch.lerp(near[before], near[before + 1], part)
 
 
-def _with_blood(light: Tensor, waves: Tensor) -> Tensor:
-    """Linear light (T, 3, h, w) with blood that comes early and late, (2, T) volumes."""
+def with_blood(light: Tensor, waves: Tensor) -> Tensor:
+    """Linear light (T, 3, h, w) of what a plate holds (T, 7, h, w), with blood (2, T) that comes early and late."""
     early, late = waves[:, :, None, None, None]
     return light[:, :3] + light[:, 3:6] * torch.lerp(early, late, light[:, 6:])
 
@@ -291,10 +291,9 @@ def _developed(
     gain[:, ::2] *= np.exp(rng.normal(0, how.cast, 2))
     flicker_, gain_ = (torch.as_tensor(g, dtype=torch.float32, device=linear.device) for g in (flicker, gain))
     noise = torch.Generator(linear.device).manual_seed(int(rng.integers(2**31)))
-    normal = lambda x: torch.randn(x.shape, generator=noise, device=x.device)  # noqa: E731
     lit = (linear * flicker_[:, None, :, None]).permute(0, 2, 3, 1)
     under = (plate.side_px * boxes[0, 2] / size) ** 2
-    return sensor.develop(scene, lit, gain_, normal, under).permute(0, 3, 1, 2)
+    return sensor.develop(scene, lit, gain_, sensor.fresh_noise(noise), under).permute(0, 3, 1, 2)
 
 
 def encoded(
