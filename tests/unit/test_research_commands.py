@@ -8,6 +8,7 @@ from _prepared import prepared
 from click.testing import CliRunner
 
 from vitalcam.commands import research
+from vitalcam.errors import UsageError
 
 
 @pytest.fixture
@@ -69,3 +70,33 @@ def test_two_evaluations_are_compared(run, tmp_path):
     assert line["first"] == pytest.approx(mae["green"])
     assert line["second"] == pytest.approx(mae["pos"])
     assert line["difference"] == pytest.approx(mae["green"] - mae["pos"])
+
+
+@pytest.mark.parametrize("device", ["cpu", "cuda"])
+@pytest.mark.parametrize(
+    ("command", "words"),
+    [
+        (research.train, ["mmrphys", "--data", "a", "--plates", "b", "--out", "c"]),
+        (research.reproduce, ["ladder_rank", "--plates", "b", "--out", "c"]),
+    ],
+)
+def test_what_trains_on_a_cpu_keeps_freed_memory(monkeypatch, command, words, device):
+    kept = []
+    monkeypatch.setattr("vitalcam.allocator.keep_memory", lambda: kept.append(device))
+    done = CliRunner().invoke(command, [*words, "--device", device])
+    assert isinstance(done.exception, UsageError), "before anything else is looked at"
+    assert kept == ["cpu"] * (device == "cpu")
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["ladder_rank"], "need both --plates and --data"),
+        (["ladder_rank", "--data", "x"], "need both --plates and --data"),
+        (["factorizephys_cross", "--plates", "x", "--data", "y"], "leave them out"),
+    ],
+)
+def test_the_ladder_needs_its_data_and_other_recipes_do_not(tmp_path, words, says):
+    done = CliRunner().invoke(research.reproduce, [*words, "--out", str(tmp_path), "--done"])
+    assert isinstance(done.exception, UsageError)
+    assert says in str(done.exception)

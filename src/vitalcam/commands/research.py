@@ -15,9 +15,10 @@ if TYPE_CHECKING:
     from vitalcam.data import Clips
     from vitalcam.evaluate import Evaluation
     from vitalcam.person import Runner
+    from vitalcam.recipes import Recipe
     from vitalcam.reproduce import Outcome, Source
     from vitalcam.train import Progress
-    from vitalcam.training import Training
+    from vitalcam.training import Batches, SyntheticBatches, Training
     from vitalcam.types import ModelSpec, Recording
 
 _FOLDER = click.Path(path_type=Path)
@@ -55,8 +56,8 @@ def prepare(ctx: click.Context, folder: Path, out: Path, size_px: int, fs_hz: fl
     store, failed = data.prepare(recordings(folder), out, data.Preparation(size_px, fs_hz))
     for sentence in failed:
         click.echo(f"vitalcam: not prepared: {sentence}", err=True)
-    done = len(store.manifest) - len(store.refused)
-    click.echo(f"{store.folder}: {done} of {len(store.manifest)} recordings are ready")
+    tried, refused = len(store.manifest), len(store.refused)
+    click.echo(f"{store.folder}: {tried - refused} of {tried} recordings are ready")
     ctx.exit(1 if failed else 0)
 
 
@@ -78,22 +79,23 @@ def train(
 
     KEY=VALUE sets what `vitalcam.training.Training` lists: epochs=10 lr=0.001 loss=neg_pearson variant=rgb seed=100 …
     """
-    from vitalcam import allocator, config
+    from vitalcam import config
     from vitalcam.train import train as run
-    from vitalcam.training import ClipBatches, SyntheticBatches, Training, default_device
+    from vitalcam.training import ClipBatches, SyntheticBatches, Training
 
-    if (device or default_device()) == "cpu":
-        allocator.keep_memory()
+    _keep_memory(device)
     if prepared and plates:
         raise UsageError("give --data or --plates")
     training = config.build(Training, config.with_overrides({"model": model}, settings))
-    batches: Any = SyntheticBatches(training, steps=steps, device=device or "cpu")
-    held_out: Any = None
+    batches: Batches
+    held_out: Batches | None = None
     about: dict[str, str] = {}
     if prepared:
         batches = ClipBatches(_clips(prepared, training.spec), training.batch, seed=training.seed)
-    if plates:
+    elif plates:
         batches, held_out, about = _takes(training, plates, steps, device or "cpu")
+    else:
+        batches = SyntheticBatches(training, steps=steps, device=device or "cpu")
     if validation:
         held_out = ClipBatches(_clips(validation, training.spec), training.batch, seed=None)
     path = run(
@@ -102,7 +104,18 @@ def train(
     click.echo(f"{path}: trained; evaluate it with: vitalcam evaluate FOLDER --weights {path}")
 
 
-def _takes(training: Training, folder: Path, steps: int, device: str) -> tuple[Any, Any, dict[str, str]]:
+def _keep_memory(device: str) -> None:
+    """Training on a CPU makes and drops the same large arrays at every step."""
+    from vitalcam import allocator
+    from vitalcam.training import default_device
+
+    if (device or default_device()) == "cpu":
+        allocator.keep_memory()
+
+
+def _takes(
+    training: Training, folder: Path, steps: int, device: str
+) -> tuple[SyntheticBatches, SyntheticBatches | None, dict[str, str]]:
     """Batches of takes for training and, where there are plates for it, for validation: always the same few of each."""
     from vitalcam.synth.plates import Bank
     from vitalcam.training import SyntheticBatches
@@ -289,8 +302,9 @@ def reproduce(
     for score in wanted:
         if score not in all_recipes.SCORES:
             raise UnknownName("score", score, all_recipes.SCORES)
+    _keep_memory(device)
     recipe = all_recipes.load(name, settings)
-    source = _source(plates, ladder, out, people, seconds)
+    source = _source(recipe, plates, ladder, out, people, seconds)
     how: dict[str, Any] = {"only": only, "device": device, "workers": workers, "run": not done}
     outcomes = bench.reproduce(recipe, source, out, **how, told=None if done else _cell_told)
     click.echo(paper_tables.markdown(recipe, source, outcomes, wanted or paper_tables.HEADLINES))
@@ -298,13 +312,15 @@ def reproduce(
         click.echo(f"written: {path}", err=True)
 
 
-def _source(plates: Path | None, ladder: Path | None, out: Path, people: int, seconds: float) -> Source:
+def _source(recipe: Recipe, plates: Path | None, ladder: Path | None, out: Path, people: int, seconds: float) -> Source:
     """Both halves of the ladder, or stand-ins for the papers' data sets."""
-    from vitalcam.halves import Halves
+    from vitalcam.halves import TAKES, Halves
     from vitalcam.standins import StandIns
 
-    if plates and ladder:
-        return Halves(plates, ladder, out / "halves")
-    if plates or ladder:
+    if TAKES not in recipe.matrix.train:
+        if plates or ladder:
+            raise UsageError("--plates and --data are for recipes of the ladder; leave them out")
+        return StandIns(out / "standins", people=people, duration_s=seconds)
+    if not (plates and ladder):
         raise UsageError("recipes of the ladder need both --plates and --data")
-    return StandIns(out / "standins", people=people, duration_s=seconds)
+    return Halves(plates, ladder, out / "halves")
