@@ -15,17 +15,16 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import json
+import shlex
 from pathlib import Path
 from typing import Any
-
-from safetensors import safe_open
 
 from vitalcam.config import to_dict
 from vitalcam.errors import UsageError
 from vitalcam.export import export
 from vitalcam.report import card
 from vitalcam.runtime import card_of
-from vitalcam.training import Training, trained
+from vitalcam.training import Training, about, trained
 
 ROOT = Path(__file__).resolve().parents[1]
 WEIGHTS = ROOT / "src" / "vitalcam" / "weights"
@@ -54,8 +53,7 @@ def ship(weights: Path, name: str, said: dict[str, Any], folder: Path) -> Path:
         raise UsageError(
             f"{weights}: gives the change of a wave, which measuring does not sum up; train with target=wave"
         )
-    with safe_open(weights, framework="pt") as file:
-        about = json.loads(file.metadata()["vitalcam"])
+    noted = about(weights)
     spec = dataclasses.replace(
         training.spec, training_data=said["data"], licence="Apache-2.0", variants=(),
         frames=said.get("frames") or training.spec.frames,
@@ -63,10 +61,10 @@ def ship(weights: Path, name: str, said: dict[str, Any], folder: Path) -> Path:
     export(network, spec, folder / f"{name}.onnx", variant=training.variant, options=training.options)
     path = folder / f"{name}.json"
     known = {
-        "training": to_dict(training), "steps": about["steps"], "data": about["data"], "digest": about["digest"],
-        "result": about["result"], "vitalcam": about["vitalcam"], "machine": said["machine"],
+        **{key: noted[key] for key in ("steps", "data", "digest", "result", "vitalcam")},
+        "training": to_dict(training), "machine": said["machine"],
         "hours": said.get("hours") or hours(weights.parent / "metrics.jsonl"),
-        "command": said.get("command") or command(training, about["steps"]), "limits": said.get("limits", []),
+        "command": said.get("command") or command(training, noted["steps"]), "limits": said.get("limits", []),
     }  # fmt: skip
     path.write_text(json.dumps(json.loads(path.read_text()) | known, indent=1) + "\n", encoding="utf-8")
     size = sum(file.stat().st_size for one in folder.glob("*.json") for file in folder.glob(f"{one.stem}*.onnx"))
@@ -90,10 +88,11 @@ def command(training: Training, steps: int) -> str:
     """What trains the same on synthetic people."""
     plain = Training(training.model, training.variant)
     chosen = {f.name: getattr(training, f.name) for f in dataclasses.fields(training) if f.name != "model"}
-    words = [f"{key}={value}" for key, value in chosen.items() if value != getattr(plain, key) or key == "seed"]
-    if training.variant:
-        words.insert(0, f"variant={training.variant}")
-    return " ".join(["vitalcam train", training.model, *words, f"--steps {steps} --out FOLDER"])
+    changed = {key: value for key, value in chosen.items() if value != getattr(plain, key) or key == "seed"}
+    flat = {f"options.{key}": value for key, value in changed.pop("options", {}).items()}
+    settings = ({"variant": training.variant} if training.variant else {}) | flat | changed
+    words = [f"{key}={value if isinstance(value, str) else json.dumps(value)}" for key, value in settings.items()]
+    return shlex.join(["vitalcam", "train", training.model, *words, "--steps", str(steps), "--out", "FOLDER"])
 
 
 def results(name: str, scores: Path, title: str, call: str, folder: Path) -> Path:

@@ -22,12 +22,13 @@ from torch import Tensor, nn
 
 from vitalcam import checkpoints, config, losses, registry
 from vitalcam.clips import transform
-from vitalcam.data import Clips, target
+from vitalcam.data import Clips, Preparation, target
 from vitalcam.errors import ConfigError, UnknownName, UsageError, WeightsError
 from vitalcam.runtime import Card, Model
 from vitalcam.types import Floats, ModelSpec
 
 if TYPE_CHECKING:
+    from vitalcam.synth.clips import Batch as Shots
     from vitalcam.synth.clips import Plates
 
 Batch = tuple[Tensor, Mapping[str, Tensor]]
@@ -129,15 +130,13 @@ class Place:
     @classmethod
     def here(cls) -> Place:
         """What ``torchrun`` says."""
-        return cls(*(int(os.environ.get(key, default)) for key, default in _PLACE))
+        given = os.environ.get
+        return cls(int(given("RANK", 0)), int(given("WORLD_SIZE", 1)), int(given("LOCAL_RANK", 0)))
 
 
 def default_device() -> str:
     """A GPU where there is one."""
     return "cuda" if torch.cuda.is_available() else "cpu"
-
-
-_PLACE = (("RANK", 0), ("WORLD_SIZE", 1), ("LOCAL_RANK", 0))
 
 
 class ClipBatches:
@@ -205,13 +204,9 @@ class SyntheticBatches:
         self.seed = training.seed if seed is None else seed
         self.frames = frames or training.spec.frames
         self.place = _shared(training.batch)
-        self._plates = plates
-        if plates is not None and not self._colours:
+        self._plates, self._channels = plates, Preparation.of(training.spec).channels
+        if plates is not None and self._channels != "rgb":
             raise UsageError(f"plates hold colours; {training.spec.name} wants {' and '.join(training.spec.channels)}")
-
-    @property
-    def _colours(self) -> bool:
-        return list(self.training.spec.channels) == ["rgb"]
 
     def epoch(self, number: int, start: int = 0) -> Iterator[Batch]:
         """See `Batches`; a batch is made while the one before is used."""
@@ -231,22 +226,17 @@ class SyntheticBatches:
         waves = {kind: torch.tensor(np.stack([target(w, change=change) for w in truth[kind]])) for kind in spec.outputs}
         return self._transformed(made.video), waves
 
-    def _shot(self, step: int) -> Any:
+    def _shot(self, step: int) -> Shots:
         from vitalcam.synth import clips
 
         spec, share = self.training.spec, self.training.batch // self.place.world
         first = step * self.training.batch + self.place.rank * share
-        common: dict[str, Any] = {
-            "frames": self.frames,
-            "size_px": spec.size_px,
-            "fs_hz": spec.fs_hz,
-            "device": self.device,
-        }
-        if self._colours:
-            return clips.shoot(self._source, range(first, first + share), seed=self.seed, **common)
+        wish: dict[str, Any] = {"frames": self.frames, "size_px": spec.size_px, "fs_hz": spec.fs_hz}
+        if self._channels == "rgb":
+            return clips.shoot(self._source, range(first, first + share), seed=self.seed, device=self.device, **wish)
         [made] = clips.batches(
             1, scenario=self.scenario, batch=share, seed=self.seed * 1_000_003 + first, null_share=0.0,
-            channels="".join(spec.channels) if len(spec.channels) == 1 else "rgbt", **common,
+            channels=self._channels, device=self.device, **wish,
         )  # fmt: skip
         return made
 
@@ -312,18 +302,27 @@ def trained(path: Path, options: Mapping[str, Any] | None = None) -> tuple[Train
     Raises:
         WeightsError: the file was not written by `train`, or is damaged.
     """
-    try:
-        with safe_open(path, framework="pt") as file:
-            about = json.loads((file.metadata() or {})["vitalcam"])
-    except (OSError, SafetensorError, KeyError, ValueError):
-        raise WeightsError(
-            f"{path}: holds no training of vitalcam; give last.safetensors or best.safetensors"
-        ) from None
-    training = config.build(Training, {**about["training"], "start": ""})
+    training = config.build(Training, {**about(path)["training"], "start": ""})
     training = dataclasses.replace(training, options={**training.options, **(options or {})})
     network = training.network().eval()
     load_weights(network, path)
     return training, network
+
+
+def about(path: Path) -> dict[str, Any]:
+    """What `train` noted in the weights: "training", "data", "steps", "digest", "result" and "vitalcam", its version.
+
+    Raises:
+        WeightsError: the file was not written by `train`, or is damaged.
+    """
+    try:
+        with safe_open(path, framework="pt") as file:
+            noted: dict[str, Any] = json.loads((file.metadata() or {})["vitalcam"])
+    except (OSError, SafetensorError, KeyError, ValueError):
+        raise WeightsError(
+            f"{path}: holds no training of vitalcam; give last.safetensors or best.safetensors"
+        ) from None
+    return noted
 
 
 class TrainedModel(Model):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
+import shlex
 from pathlib import Path
 
 import numpy as np
@@ -82,6 +84,17 @@ def test_the_card_says_how_it_was_made(shipped):
     text = card.markdown(runtime.card_of(shipped.with_suffix(".onnx")))
     for words in ("seed 7", "on a desk", "digest of recipe and data: 0123456789ab", "- knows nothing", known["sha256"]):
         assert words in text
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"bf16": True, "lr": 2e-5}, {"options": {"attention": "fsam", "rank": 2, "attention_at_inference": False}}],
+)
+def test_the_command_trains_the_same_again(tool, training, changes):
+    changed = dataclasses.replace(training, **changes)
+    _, _, model, *words = shlex.split(tool.command(changed, 25))
+    settings = words[: words.index("--steps")]
+    assert config.build(Training, config.with_overrides({"model": model}, settings)) == changed
 
 
 def test_results_replace_those_of_the_same_title(tool, shipped, tmp_path):
