@@ -14,6 +14,8 @@ from vitalcam.export import example
 from vitalcam.figures import latency
 from vitalcam.types import ModelSpec
 
+_ROUNDS = 5
+
 
 def machine() -> str:
     """What the times are of."""
@@ -21,17 +23,16 @@ def machine() -> str:
     return f"{latency.machine()}, {torch.get_num_threads()} threads, torch {torch.__version__}{graphics}"
 
 
-def cost(network: nn.Module, spec: ModelSpec, *, rounds: int = 5) -> dict[str, float]:
+def cost(network: nn.Module, spec: ModelSpec) -> dict[str, float]:
     """Measure a network on one clip as its card says.
 
     Args:
         network: its weights do not matter.
         spec: its card.
-        rounds: whose median is the time; one more warms up.
 
     Returns:
         "parameters" (trained ones), "gmac" (10^9 multiply-adds of convolutions and matrix products), "size_mb" (10^6
-        bytes of its tensors), "cpu_ms", and "gpu_ms" where there is a GPU.
+        bytes of its tensors), "cpu_ms", and "gpu_ms" where there is a GPU: medians, after a round that warms up.
     """
     network = network.cpu().eval()
     video = torch.from_numpy(example(spec, spec.frames))
@@ -42,16 +43,16 @@ def cost(network: nn.Module, spec: ModelSpec, *, rounds: int = 5) -> dict[str, f
             "parameters": float(sum(p.numel() for p in network.parameters() if p.requires_grad)),
             "gmac": counter.get_total_flops() / 2e9,
             "size_mb": sum(t.numel() * t.element_size() for t in network.state_dict().values()) / 1e6,
-            "cpu_ms": _median_ms(network, video, rounds, lambda: None),
+            "cpu_ms": _median_ms(network, video, lambda: None),
         }
         if torch.cuda.is_available():
-            found["gpu_ms"] = _median_ms(network.cuda(), video.cuda(), rounds, torch.cuda.synchronize)
+            found["gpu_ms"] = _median_ms(network.cuda(), video.cuda(), torch.cuda.synchronize)
     return found
 
 
-def _median_ms(network: nn.Module, video: Tensor, rounds: int, finished: Callable[[], None]) -> float:
+def _median_ms(network: nn.Module, video: Tensor, finished: Callable[[], None]) -> float:
     taken = []
-    for _ in range(rounds + 1):
+    for _ in range(_ROUNDS + 1):
         start = time.perf_counter()
         network(video)
         finished()

@@ -183,9 +183,9 @@ class Store:
             if card["status"] == "ok":
                 yield self._load(card)
 
-    def status(self, recording: Recording) -> str:
-        """Whether it is "ok", "failed", or "" for not tried yet."""
-        path = self.folder / f"{file_name(recording.dataset, recording.id)}.json"
+    def status(self, dataset: str, id: str) -> str:
+        """Whether a recording is "ok", "failed", or "" for not tried yet."""
+        path = self.folder / f"{file_name(dataset, id)}.json"
         return str(json.loads(path.read_text(encoding="utf-8"))["status"]) if path.exists() else ""
 
     def add(self, prepared: Prepared) -> None:
@@ -250,7 +250,7 @@ def prepare(
         if name in names:
             raise DatasetError(f"two recordings of {recording.dataset!r} are called {recording.id!r}; ids must differ")
         names.add(name)
-        if store.status(recording) == "ok":
+        if store.status(recording.dataset, recording.id) == "ok":
             continue
         try:
             store.add(prepare_one(recording, preparation))

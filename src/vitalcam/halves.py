@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from vitalcam import config, crops
-from vitalcam.data import Preparation, Prepared, Store, file_name, prepare
+from vitalcam.data import Preparation, Prepared, Store, prepare
 from vitalcam.errors import DatasetError
 from vitalcam.synth import recordings, scenarios
 from vitalcam.synth.plates import Bank
@@ -82,7 +82,7 @@ class Halves:
         store = Store(self.folder / f"takes-{self._digest}" / preparation.digest)
         for number in self._numbers:
             id = f"{number:05d}"
-            if not (store.folder / f"{file_name(_DATASET, id)}.json").exists():
+            if not store.status(_DATASET, id):
                 store.add(self._take(number, id, preparation))
         return store
 

@@ -156,7 +156,7 @@ class _Cell:
             if not self.run:
                 return Outcome(self.cell, costs, missing=_NOT_RUN)
             try:
-                self._run(training, trained, place)
+                self._train_and_score(training, trained, place)
             except (DataError, UsageError) as error:
                 return Outcome(self.cell, costs, missing=str(error))
         return self._read(trained, place, costs)
@@ -168,7 +168,7 @@ class _Cell:
     def _split(self) -> Split | None:
         return self.recipe.split(self.cell.split, self.cell.train) if self.cell.split else None
 
-    def _run(self, training: Training, trained: Path, place: Path) -> None:
+    def _train_and_score(self, training: Training, trained: Path, place: Path) -> None:
         train_on, test_on, people = self._sides(training.spec)
         weights = trained / "last.safetensors"
         if not (trained / "done").exists():
@@ -229,16 +229,9 @@ class _Cell:
         }
         missing = "" if scores else "no recording could be scored"
         people = (place / "people.txt").read_text(encoding="utf-8")
-        return Outcome(
-            self.cell,
-            {**scores, **costs},
-            missing,
-            found["scored"],
-            found["expected"],
-            people,
-            place,
-            _losses(trained) if trained else (),
-        )
+        losses = _losses(trained) if trained else ()
+        counts = found["scored"], found["expected"]
+        return Outcome(self.cell, {**scores, **costs}, missing, *counts, people, place, losses)
 
 
 def _training(recipe: Recipe, cell: Cell) -> Training:

@@ -7,6 +7,7 @@ differ between the stand-ins, and from those of training clips and of the benchm
 from __future__ import annotations
 
 import dataclasses
+import functools
 from pathlib import Path
 from typing import Any
 
@@ -51,16 +52,12 @@ class StandIns:
     def __init__(self, folder: Path, *, people: int = 16, duration_s: float = 20.0) -> None:
         self.folder, self.people, self.duration_s = folder, people, duration_s
         self.name = f"synthetic stand-ins, {people} people of {duration_s:g} s in each set"
-        self._stores: dict[tuple[str, Preparation], Store] = {}
 
     def store(self, dataset: str, preparation: Preparation) -> Store | None:
         """A stand-in, prepared; None if there is none for that set."""
-        if dataset not in SETS:
-            return None
-        if (dataset, preparation) not in self._stores:
-            self._stores[dataset, preparation] = self._made(dataset, preparation)
-        return self._stores[dataset, preparation]
+        return self._made(dataset, preparation) if dataset in SETS else None
 
+    @functools.cache  # noqa: B019 (a source lives as long as the run)
     def _made(self, dataset: str, preparation: Preparation) -> Store:
         place = self.folder / f"{dataset}-{self.people}-{self.duration_s:g}"
         written = recordings.write_scenes(place / "videos", scenes(dataset, self.people, self.duration_s))

@@ -134,7 +134,7 @@ def test_what_is_done_is_not_done_again(store, monkeypatch):
     again, failed = prepare([recording("one")], store[0].folder.parent, SMALL)
     assert not failed
     assert again.folder == store[0].folder
-    assert Store(again.folder).status(recording("one")) == "ok"
+    assert Store(again.folder).status("painted", "one") == "ok"
 
 
 def test_two_recordings_of_one_name_are_refused(store):
