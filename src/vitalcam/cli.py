@@ -202,12 +202,14 @@ def methods() -> None:
 
 
 def _measure(asked: _Asked) -> int:
-    from vitalcam import batch, registry
+    from vitalcam import batch, registry, runtime
     from vitalcam.report import files, plain
 
     asked = _with_stray_source(asked)
     settings = _settings(asked)
-    if not settings.model:
+    if settings.model:
+        runtime.card_of(settings.model)
+    else:
         registry.find("methods", settings.method)
     inputs, notes = batch.expand(asked.sources)
     _refuse_odd(asked, inputs)

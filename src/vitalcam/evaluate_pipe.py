@@ -73,7 +73,7 @@ def _row(recording: Recording, result: Result, kind: str, said: Estimate, protoc
         truth=protocol.true_rate(truth[known], kind, fs_hz) if sure else math.nan,
         estimate=math.nan if said.value is None else said.value,
         confidence=said.confidence, reason=said.reason or "", attributes=plain_attributes(recording.attributes),
-        candidate=_candidate(said), null=sure and bool(np.ptp(truth[known]) == 0),
+        candidate=candidate(said), null=sure and bool(np.ptp(truth[known]) == 0),
     )  # fmt: skip
     if wave is None or not sure:
         return row
@@ -86,7 +86,7 @@ def _row(recording: Recording, result: Result, kind: str, said: Estimate, protoc
     return dataclasses.replace(row, snr_db=snr_db, macc=macc, wave_rate=protocol.rate(prepared, kind, fs_hz))
 
 
-def _candidate(said: Estimate) -> float:
+def candidate(said: Estimate) -> float:
     """The rate behind the confidence, where only the confidence stood against it; NaN where something else did."""
     if said.value is not None:
         return said.value

@@ -34,7 +34,8 @@ from vitalcam.types import Floats, ModelSpec
 OPSET = 17
 TOLERANCE = 1e-4
 """Largest difference between the two runtimes, in standard deviations of the waveform."""
-_MAX_FRAMES = 1 << 16
+MAX_FRAMES = 1 << 16
+"""Of a clip that a graph takes; ONNX wants a bound."""
 _NEW_IN_18 = {"noop_with_empty_axes", "num_outputs", "keep_aspect_ratio_policy", "antialias"}
 
 
@@ -48,7 +49,6 @@ def export(
     attention: bool = False,
     fp16_weights: bool = False,
     torch_weights: bool = False,
-    lengths: tuple[int, int] | None = None,
 ) -> ModelSpec:
     """Write a network as ``path`` (.onnx) with its card (.json) beside it.
 
@@ -61,7 +61,6 @@ def export(
         fp16_weights: round the weights to half precision, for a file of half the size. It still computes in single
             precision.
         torch_weights: write the weights for torch as well (.safetensors).
-        lengths: of the two clips on which the runtimes are compared; about 48 and 80 frames if not given.
 
     Returns:
         the card: ``spec`` with the name, file and checksum.
@@ -71,9 +70,10 @@ def export(
         OutputError: ONNX Runtime does not agree with torch, or the file cannot be written.
     """
     network = prepared(model, attention=attention, fp16_weights=fp16_weights)
-    lengths = lengths or _lengths(spec)
+    step = spec.frames_multiple
+    lengths = step * -(-48 // step), step * -(-80 // step)
     plain = to_onnx(network, spec, frames=lengths[0])
-    protos = {path: stacked(plain, frames_multiple=spec.frames_multiple), plain_file(path): plain}
+    protos = {path: stacked(plain, frames_multiple=step), plain_file(path): plain}
     if protos[path] == plain:
         del protos[plain_file(path)]
     for proto in protos.values() if fp16_weights else ():
@@ -132,7 +132,7 @@ class _Tuple(nn.Module):
 
 def to_onnx(network: nn.Module, spec: ModelSpec, *, frames: int) -> onnx.ModelProto:
     """The graph of a network: input "video" (1, C, T, H, W) with free T, an output (1, T) for each waveform."""
-    count = torch.export.Dim("count", min=max(frames // spec.frames_multiple // 2, 2), max=_MAX_FRAMES)
+    count = torch.export.Dim("count", min=max(frames // spec.frames_multiple // 2, 2), max=MAX_FRAMES)
     lengths = {"x": {2: spec.frames_multiple * count}}
     video = torch.from_numpy(example(spec, frames))
     return graph(_Tuple(network, spec.outputs), {"video": video}, spec.outputs, lengths)
@@ -183,15 +183,25 @@ def compare(network: nn.Module, blob: bytes, spec: ModelSpec, *, frames: int) ->
         raise OutputError(
             f"{spec.name}: ONNX Runtime cannot take {frames} frames ({in_one_line(error)}); nothing was written"
         ) from error
-    worst = max(
-        float(np.abs(wave - expected[name].numpy()).max() / expected[name].std().clamp_min(1e-12))
-        for name, wave in zip(spec.outputs, found, strict=True)
-    )
-    if not worst <= TOLERANCE:
-        raise OutputError(
-            f"{spec.name}: at {frames} frames ONNX Runtime and torch differ by {worst:.1e} of the signal's deviation "
-            f"(at most {TOLERANCE:.0e} is allowed); nothing was written"
-        )
+    expected = {name: expected[name].numpy() for name in spec.outputs}
+    return agreed(expected, dict(zip(spec.outputs, found, strict=True)), f"{spec.name}: at {frames} frames")
+
+
+def agreed(expected: Mapping[str, Floats], found: Mapping[str, Floats], where: str) -> float:
+    """Largest difference of what ONNX Runtime found from what torch did, in standard deviations of each array.
+
+    Raises:
+        OutputError: it is above `TOLERANCE`; ``where`` begins the message.
+    """
+    worst = 0.0
+    for name, value in expected.items():
+        gap = float(np.abs(found[name] - value).max() / max(value.std(), 1e-12))
+        if not gap <= TOLERANCE:
+            raise OutputError(
+                f"{where} ONNX Runtime and torch differ in {name} by {gap:.1e} of its deviation (at most "
+                f"{TOLERANCE:.0e} is allowed); nothing was written"
+            )
+        worst = max(worst, gap)
     return worst
 
 
@@ -203,11 +213,6 @@ def example(spec: ModelSpec, frames: int) -> Floats:
     if spec.transform == "raw":
         return rng.uniform(0, 255, shape).astype(np.float32)
     return rng.standard_normal(shape, dtype=np.float32)
-
-
-def _lengths(spec: ModelSpec) -> tuple[int, int]:
-    step = spec.frames_multiple
-    return step * -(-48 // step), step * -(-80 // step)
 
 
 @contextmanager

@@ -46,7 +46,7 @@ def test_attention_can_be_kept(attention, tmp_path):
     torch.manual_seed(0)
     spec, network = mmrphys.VARIANTS["9_rgb_bvp"], mmrphys.build("9_rgb_bvp", attention=attention)
     for attend in (False, True):
-        export(network, spec, tmp_path / f"{attend}.onnx", attention=attend, lengths=(24, 40))
+        export(network, spec, tmp_path / f"{attend}.onnx", attention=attend)
     assert (tmp_path / "True.onnx").stat().st_size > (tmp_path / "False.onnx").stat().st_size
 
 
@@ -60,7 +60,7 @@ def small(tmp_path_factory):
     """The quickest network as a file."""
     torch.manual_seed(0)
     file = tmp_path_factory.mktemp("small") / "small.onnx"
-    export(mmrphys.build("9_rgb"), mmrphys.VARIANTS["9_rgb"], file, variant="9_rgb", lengths=(24, 40))
+    export(mmrphys.build("9_rgb"), mmrphys.VARIANTS["9_rgb"], file, variant="9_rgb")
     return file
 
 

@@ -141,6 +141,7 @@ def test_no_wave_no_edf_and_it_says_so(run: Run) -> None:
         (["a.mp4", "b.mp4", "--csv", "x.csv"], "--csv x.csv: is one file, but there are 2 inputs; use --out DIR"),
         (["a.mp4", "--figure", "x.gif"], "x.gif: a figure is one of .png, .pdf, .svg"),
         (["a.mp4", "--method", "pso"], "unknown method 'pso'; did you mean 'pos'?"),
+        (["a.mp4", "b.mp4", "--model", "nope"], "unknown model 'nope' (there are: "),
         (["a.mp4", "--window", "1"], "window_s is 1.0; it must be 4.5 to 120 seconds"),
         (["a.mp4", "--resume"], "--resume: needs the --out DIR"),
         (["a.mp4", "--csv", "a.mp4"], "a.mp4: is an input"),

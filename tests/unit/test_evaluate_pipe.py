@@ -5,7 +5,7 @@ import math
 
 import pytest
 
-from vitalcam.evaluate_pipe import _candidate
+from vitalcam.evaluate_pipe import candidate
 from vitalcam.signal import quality
 from vitalcam.types import Estimate
 
@@ -20,13 +20,13 @@ def said(quantity="heart_rate", value=None, **features):
     return Estimate(quantity, value, "1/min", 0.0, 10.0, 0.4, reason, "pos", features)
 
 
-def test_a_given_rate_is_its_own_candidate():
-    assert _candidate(said(value=71.0)) == 71
+def test_a_given_rate_is_its_owncandidate():
+    assert candidate(said(value=71.0)) == 71
 
 
-def test_what_only_lacked_confidence_has_a_candidate():
-    assert _candidate(said(**GOOD)) == 72
-    assert _candidate(said("resp_rate", **BREATH)) == 14
+def test_what_only_lacked_confidence_has_acandidate():
+    assert candidate(said(**GOOD)) == 72
+    assert candidate(said("resp_rate", **BREATH)) == 14
 
 
 @pytest.mark.parametrize(
@@ -41,4 +41,4 @@ def test_what_only_lacked_confidence_has_a_candidate():
     ],
 )
 def test_what_was_refused_for_another_reason_has_none(estimate):
-    assert math.isnan(_candidate(estimate))
+    assert math.isnan(candidate(estimate))

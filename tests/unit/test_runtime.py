@@ -30,7 +30,7 @@ def home(network, tmp_path_factory):
     (folder / "models").mkdir()
     export(
         network, mmrphys.VARIANTS[VARIANT], folder / "models" / "mine.onnx",
-        variant=VARIANT, options={"attention": "fsam"}, torch_weights=True, lengths=(24, 32),
+        variant=VARIANT, options={"attention": "fsam"}, torch_weights=True,
     )  # fmt: skip
     return folder
 

@@ -277,7 +277,7 @@ def terms(seen: Evidence) -> Floats:
         float(np.clip(seen.regions_r, 0, 1)) if math.isfinite(seen.regions_r) else 0.0,
         float(np.nan_to_num(max(seen.colour, 0.0))),
         float(np.nan_to_num(min(seen.colour, 0.0), nan=-1.0)),
-        _overlap(seen.motion_share, seen.motion_percent / 1.0),
+        _overlap(seen.motion_share, seen.motion_percent),
     ])  # fmt: skip
 
 
