@@ -322,13 +322,13 @@ class _Clock:
         run, now_s = self._run, time.monotonic()
         loss, spent_s = run.mean_loss(), max(now_s - self._looked_s, 1e-9)
         speed = (run.step - self._looked_at) / spent_s
+        waited = self._waited_s / spent_s
         row = {"epoch": run.epoch, "step": run.done, "loss": loss, "steps_per_s": speed}
         if run.place.rank == 0:
-            run.note({**row, "lr": run.optimiser.param_groups[0]["lr"], "waited": self._waited_s / spent_s})
+            run.note({**row, "lr": run.optimiser.param_groups[0]["lr"], "waited": waited})
             if self._progress:
                 steps, epochs = run.per_epoch * run.training.epochs, run.training.epochs
                 left_s = (steps - run.done) / speed
-                waited = self._waited_s / spent_s
                 self._progress(Progress(run.epoch, epochs, run.done, steps, loss, speed, waited, left_s))
         self._looked_s, self._looked_at, self._waited_s = now_s, run.step, 0.0
 

@@ -193,7 +193,7 @@ class SyntheticBatches:
         device: where they are made.
 
     Raises:
-        UsageError: a batch cannot be shared evenly, or the network wants more than colours and plates hold no more.
+        UsageError: a batch cannot be shared evenly, or the network wants heat, which plates do not hold.
     """
 
     def __init__(

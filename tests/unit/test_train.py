@@ -23,7 +23,7 @@ from vitalcam.data import Clips
 from vitalcam.errors import ConfigError, DataError, UnknownName, UsageError, WeightsError
 from vitalcam.models._blocks import instance_norm
 from vitalcam.train import train
-from vitalcam.training import ClipBatches, Training, load_weights, trained
+from vitalcam.training import ClipBatches, Training, about, load_weights, trained
 
 JOB = Path(__file__).with_name("_train_job.py")
 SMALL = Training("mmrphys", "9_rgb_bvp", epochs=1, batch=2)
@@ -181,6 +181,7 @@ def test_the_best_epoch_is_that_of_the_other_data(tmp_path):
     is_last = all(torch.equal(best[key], last[key]) for key in last)
     assert len(scores) == 3
     assert is_last == (scores[-1] == min(scores))
+    assert about(tmp_path / "best.safetensors")["result"]["validation"] == min(scores)
 
 
 def test_the_own_term_counts(tmp_path):

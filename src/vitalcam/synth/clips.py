@@ -23,6 +23,8 @@ from vitalcam.synth.takes import FINE_PX, Take
 from vitalcam.synth.takes import shoot as shoot_take
 from vitalcam.types import Floats
 
+_SPARE = 1.3  # a plate lasts so many times as long as a clip, and some seconds more
+
 
 @dataclass(frozen=True)
 class Batch:
@@ -43,9 +45,6 @@ class Batch:
     resp_rate: Tensor
     scenes: tuple[Scene, ...]
     start_s: tuple[float, ...]
-
-
-_SPARE = 1.3  # a plate lasts so many times as long as a clip, and some seconds more
 
 
 class Plates(Protocol):
