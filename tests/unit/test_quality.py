@@ -156,3 +156,21 @@ def test_black_skin_pixels_are_no_warning_and_no_pulse_of_blood(channels: slice)
 )
 def test_refusals(change: dict, reason: str) -> None:
     assert refusal(evidence(dataclasses.replace(GOOD, **change))) == reason
+
+
+def test_a_second_harmonic_that_stands_higher_than_the_pulse() -> None:
+    seen = evidence(window(pulsing(tone(66)), wave=0.7 * tone(66) + tone(132)))
+    assert seen.rate_bpm == pytest.approx(66, abs=0.5)
+    assert refusal(seen) is None
+    assert confidence(seen, "network") > 0.9
+
+
+def test_the_octave_of_all_others_is_refused() -> None:
+    seen = evidence(window(pulsing(tone(66)), wave=tone(132)))
+    assert seen.rate_bpm == pytest.approx(132, abs=0.5)
+    assert refusal(seen) == "disagreement"
+
+
+def test_one_other_at_half_decides_nothing() -> None:
+    checks = np.stack([tone(66), tone(132)])
+    assert evidence(window(pulsing(tone(132)), wave=0.7 * tone(66) + tone(132), checks=checks)).rate_bpm > 120

@@ -131,9 +131,9 @@ def fundamental(freq_hz: Array, power: Array, f_hz: float) -> float:
     Returns:
         The pulse frequency, Hz.
     """
-    _, top = _maximum_near(freq_hz, power, f_hz)
-    half_hz, half = _maximum_near(freq_hz, power, f_hz / 2)
-    _, third = _maximum_near(freq_hz, power, 1.5 * f_hz)
+    _, top = maximum_near(freq_hz, power, f_hz)
+    half_hz, half = maximum_near(freq_hz, power, f_hz / 2)
+    _, third = maximum_near(freq_hz, power, 1.5 * f_hz)
     reaches_third = 1.6 * f_hz <= freq_hz[-1]
     if half >= 0.25 * top and (third >= 0.05 * top or not reaches_third):
         return half_hz
@@ -159,7 +159,7 @@ def periodogram(x: ArrayLike, *, fs_hz: float, size: int | None = None) -> tuple
     return np.asarray(np.fft.rfftfreq(size, 1 / fs_hz), dtype=float), np.asarray(spectrum)
 
 
-def _maximum_near(freq_hz: Array, power: Array, f_hz: float, tolerance: float = 0.06) -> tuple[float, float]:
+def maximum_near(freq_hz: Array, power: Array, f_hz: float, tolerance: float = 0.06) -> tuple[float, float]:
     """Frequency and height of the highest inner maximum within a share of f_hz; (NaN, 0) if there is none."""
     near = np.flatnonzero(np.abs(freq_hz - f_hz) <= tolerance * f_hz)
     if near.size < 3:
