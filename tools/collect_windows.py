@@ -47,10 +47,19 @@ def collected(recording: Recording, settings: Settings, scenario: str, identity:
     for quantity, kind in (("heart_rate", "bvp"), ("resp_rate", "resp")):
         judged = [e for face in result.faces for e in face.windows if e.quantity == quantity and _judged(e)]
         found[quantity] = tuple(
-            Seen(e.t0_s, e.t1_s, true_rate(recording.signals[kind], kind, e.t0_s, e.t1_s), _small(window))
-            for e, window in zip(judged, windows[quantity], strict=True)
+            _seen(e, recording.signals[kind], window) for e, window in zip(judged, windows[quantity], strict=True)
         )
     return Collected(recording.id, scenario, identity, null, found["heart_rate"], found["resp_rate"])
+
+
+def _seen(estimate: Estimate, truth: Signal, window: Any) -> Seen:
+    """A window with its true rate and, where it is of breathing, the true wave."""
+    rate = true_rate(truth, truth.kind, estimate.t0_s, estimate.t1_s)
+    wave = None
+    if isinstance(window, breath.Window):
+        n = window.position.shape[0]  # the window ends where the estimate does, and may begin after a gap
+        wave = np.interp(estimate.t1_s - np.arange(n, 0, -1) / window.fs_hz, truth.time_s, truth.values)
+    return Seen(estimate.t0_s, estimate.t1_s, rate, _small(window), wave)
 
 
 def _judged(estimate: Estimate) -> bool:

@@ -2,7 +2,8 @@
 
     python tools/fit_confidence.py method KEPT/pos
     python tools/fit_confidence.py network KEPT/NAME
-    python tools/fit_confidence.py resp KEPT/NAME
+    python tools/fit_confidence.py resp KEPT/NAME            windows in which the chest is seen
+    python tools/fit_confidence.py unseen KEPT/NAME          the same without the chest
 
 Fits on people who are for validation (and painted ones, if there are), no further from weights that were fitted on many
 painted faces than the data ask for, prints the weights for `vitalcam.signal.quality` or
@@ -29,6 +30,7 @@ from vitalcam import trust
 from vitalcam.scores import Row
 from vitalcam.settings import HEART_RATE_BPM, RESP_RATE_PER_MIN, Settings
 from vitalcam.signal import breath, quality
+from vitalcam.signal.filter import bandpass
 from vitalcam.synth import scenarios
 from vitalcam.types import Floats
 
@@ -37,11 +39,14 @@ RIDGES = {"heart_rate": 0.03, "resp_rate": 0.001}
 """Cost of a weight's distance from `PRIORS`; chosen by cross-validation over the people for validation."""
 PRIORS = {
     "heart_rate": (-3.921, 0.324, 0.764, 0.856, 0.844, 1.674, 0.109, 1.358, 0.196, -2.434),
-    "resp_rate": (0.0, 0.0, 0.0, 0.0),
 }
 """Weights of the heart rate were fitted on 600 painted faces before; of breathing nothing is known."""
-STRANGERS = 0.25
-"""What a window of `strangers` counts, one of a recording being 1."""
+NOBODYS = 0.25
+"""What the windows of a recording that were robbed of their breath count, those of a recording being 1."""
+SWAY_HZ = (0.1, 0.55)
+SWAY = (0.005, 0.1)
+HEAD_SWAY = (0.7, 1.5)
+"""How fast a trunk rocks, how far in face sides, and how far the head goes with it, trunk 1."""
 
 
 @dataclass(frozen=True)
@@ -78,8 +83,54 @@ def heart(recording: kept_windows.Collected, by: quality.Kind) -> list[Judged]:
 
 
 def resp(recording: kept_windows.Collected) -> list[Judged]:
-    """Windows of breathing."""
-    return [_breath(recording, seen.t1_s, seen.truth, seen.window) for seen in recording.resp]
+    """Windows of breathing in which the chest is seen."""
+    return [_breath(recording, seen.t1_s, seen.truth, seen.window) for seen in recording.resp if _has_chest(seen)]
+
+
+def unseen(recording: kept_windows.Collected) -> list[Judged]:
+    """Windows of breathing as they were if the picture ended at the neck."""
+    bare = [dataclasses.replace(seen, window=dataclasses.replace(seen.window, chest=None)) for seen in recording.resp]
+    return [_breath(recording, seen.t1_s, seen.truth, seen.window) for seen in bare]
+
+
+def breathless(recordings: Sequence[kept_windows.Collected]) -> list[Judged]:
+    """Windows from whose chest and head the true breath was taken, as they are and swayed: any rate is wrong."""
+    found = []
+    for recording in recordings:
+        rng = np.random.default_rng([recording.identity, recording.null])
+        for seen in filter(_has_chest, recording.resp):
+            window = dataclasses.replace(
+                seen.window, chest=_without(seen.window.chest, seen), network=None,
+                position=np.stack([_without(x, seen) for x in seen.window.position.T], axis=1),
+            )  # fmt: skip
+            found += [_breath(recording, seen.t1_s, math.nan, w) for w in (window, _swayed(window, rng))]
+    return found
+
+
+def _has_chest(seen: kept_windows.Seen) -> bool:
+    return breath.by_chest(seen.window) is not None
+
+
+def _without(trace: Floats, seen: kept_windows.Seen) -> Floats:
+    """A trace (T,) less what the true breath, its slope and its square explain of it in the breathing band."""
+
+    def band(x: Floats) -> Floats:
+        return bandpass(x, breath.LOW_HZ, breath.HIGH_HZ, fs_hz=seen.window.fs_hz)
+
+    wave = seen.wave
+    causes = np.stack([band(x) for x in (wave, np.gradient(wave), wave**2)], axis=1)
+    causes /= causes.std(axis=0)
+    return np.asarray(trace - causes @ np.linalg.lstsq(causes, band(trace), rcond=None)[0])
+
+
+def _swayed(window: breath.Window, rng: np.random.Generator) -> breath.Window:
+    """The same person, whose trunk rocks up and down and takes the head along."""
+    time_s = np.arange(window.chest.size) / window.fs_hz
+    hz = rng.uniform(*SWAY_HZ) * np.linspace(0.85, 1.15, 5)
+    rocking = np.sin(2 * np.pi * np.outer(time_s, hz) + rng.uniform(0, 2 * np.pi, 5)).sum(axis=1) * math.sqrt(2 / 5)
+    rocking *= math.exp(rng.uniform(*np.log(SWAY)))
+    head = np.stack([np.zeros_like(rocking), rng.uniform(*HEAD_SWAY) * rocking], axis=1)
+    return dataclasses.replace(window, chest=window.chest + rocking, position=window.position + head)
 
 
 def strangers(recordings: Sequence[kept_windows.Collected]) -> list[Judged]:
@@ -92,6 +143,7 @@ def strangers(recordings: Sequence[kept_windows.Collected]) -> list[Judged]:
             n = min(w.position.shape[0] for w in (first, second, third))
             window = dataclasses.replace(
                 first,
+                chest=None,
                 position=first.position[:n],
                 skin_rgb=second.skin_rgb[:n],
                 bvp=None if second.bvp is None else second.bvp[:n],
@@ -103,7 +155,7 @@ def strangers(recordings: Sequence[kept_windows.Collected]) -> list[Judged]:
 
 
 def _breath(of: kept_windows.Collected, t1_s: float, truth: float, window: breath.Window) -> Judged:
-    evidence = breath.evidence(window)
+    evidence = breath.by_chest(window) or breath.evidence(dataclasses.replace(window, chest=None))
     low, high = RESP_RATE_PER_MIN
     kept = breath.refusal(evidence) is None and low <= evidence.rate_per_min <= high
     rate = evidence.rate_per_min if kept else math.nan
@@ -121,9 +173,10 @@ def fitted(windows: Sequence[Judged], signs: Sequence[int], quantity: str) -> Fl
 
     windows = [w for w in windows if math.isfinite(w.rate)]
     x = np.array([[1.0, *w.terms] for w in windows])
-    good, prior = right(windows, trust.TOLERANCES[quantity]), np.array(PRIORS[quantity])
+    good = right(windows, trust.TOLERANCES[quantity])
+    prior = np.array(PRIORS.get(quantity, np.zeros(1 + len(signs))))
     groups = [(w.of.name, math.isnan(w.truth)) for w in windows]
-    share = np.array([(1.0 if quantity == "heart_rate" or not g[1] else STRANGERS) / groups.count(g) for g in groups])
+    share = np.array([(1.0 if quantity == "heart_rate" or not g[1] else NOBODYS) / groups.count(g) for g in groups])
 
     def loss(w: Floats) -> float:
         z = x @ w
@@ -199,8 +252,11 @@ def _split(window: Judged) -> str:
 KINDS: dict[str, tuple[str, Callable[[kept_windows.Collected], list[Judged]], Sequence[int]]] = {
     "method": ("heart_rate", functools.partial(heart, by="method"), quality.SIGNS),
     "network": ("heart_rate", functools.partial(heart, by="network"), quality.SIGNS),
-    "resp": ("resp_rate", resp, breath.SIGNS),
+    "resp": ("resp_rate", resp, breath.CHEST_SIGNS),
+    "unseen": ("resp_rate", unseen, breath.SIGNS),
 }
+NULLS = {"resp": breathless, "unseen": strangers}
+"""Windows of people who do not breathe."""
 
 
 def main() -> None:
@@ -212,7 +268,8 @@ def main() -> None:
     quantity, judge, signs = KINDS[args.kind]
     recordings = [recording for folder in args.folders for recording in kept_windows.load(folder)]
     windows = [window for recording in recordings for window in judge(recording)]
-    report(windows + (strangers(recordings) if args.kind == "resp" else []), signs, quantity)
+    nulls = NULLS[args.kind](recordings) if args.kind in NULLS else []
+    report(windows + nulls, signs, quantity)
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from vitalcam.signal import breath, quality
+from vitalcam.types import Floats
 
 
 @dataclass(frozen=True)
@@ -18,12 +19,14 @@ class Seen:
         t0_s, t1_s: where.
         truth: true rate per minute; NaN for nobody's.
         window: what it was judged by.
+        wave: (T,) the true wave on its clock, for a breathing window.
     """
 
     t0_s: float
     t1_s: float
     truth: float
     window: quality.Window | breath.Window
+    wave: Floats | None = None
 
 
 @dataclass(frozen=True)

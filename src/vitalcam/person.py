@@ -230,7 +230,7 @@ class Person:
         )
 
     def _resp_rate(self, t_s: float) -> Estimate:
-        """Breathing rate over the window that ends at ``t_s``, from the pulse where there is one, and from motion."""
+        """Breathing rate over the window that ends at ``t_s``, from the chest or else from pulse and motion."""
         self._resp_s = t_s
         t0_s = max(t_s - self._settings.resp_window_s, self.start_s)
         values, time_s, valid = self._uniform(t0_s, t_s)
@@ -251,6 +251,7 @@ class Person:
             bvp=waves["bvp"][run] if rates else None,
             heart_rate_hz=heart_rate_hz(rates, time_s) if rates else None,
             network=waves["resp"][run] if "resp" in waves else None,
+            chest=None if np.isnan(values[:, sample.CHEST]).any() else values[:, sample.CHEST],
         )
         seen = breath.evidence(window)
         trust, reason = breath.confidence(seen), breath.refusal(seen)

@@ -1,4 +1,4 @@
-"""What one frame says about one face: the mean colour of its skin, how the head moved, how well it was lit."""
+"""What one frame says about one face: mean colour of its skin, how head and chest moved, how well it was lit."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from vitalcam.face.chest import Chest
 from vitalcam.face.crop import area, enlarge
+from vitalcam.face.shift import shift_map
 from vitalcam.face.skin import skin_weights
 from vitalcam.types import Face, Floats, Frame, Planes
 from vitalcam.video.colour import yuv_to_rgb
@@ -21,11 +23,11 @@ CROP = 1.5
 SKIN = slice(0, 3)
 REGIONS = slice(3, 12)
 BACKGROUND = slice(12, 15)
-LUMA, CLIPPED, X, Y, SIDE, YAW = range(15, 21)
-N_COLUMNS = 21
+LUMA, CLIPPED, X, Y, SIDE, YAW, CHEST = range(15, 22)
+N_COLUMNS = 22
 """Columns of a row: mean RGB of all skin; of forehead, right and left cheek; of the background; luma (0..255);
 share of clipped skin; head position (in face sides, rightward and downward from where it was first seen); side of the
-face box (pixels); yaw."""
+face box (pixels); yaw; how far down the chest is (face sides, NaN where it is not in the picture)."""
 
 _CLIPPED_AT = 250.0
 _LUMA = np.array([0.299, 0.587, 0.114])
@@ -55,6 +57,7 @@ class Sampler:
         self._log_gain: Floats = np.zeros((4, 3))
         self._gain_s = -math.inf
         self._offset: Floats = np.zeros(2)
+        self._chest = Chest()
 
     def push(self, frame: Frame, face: Face, background: Floats) -> tuple[Floats, Floats]:
         """Read one frame.
@@ -79,7 +82,8 @@ class Sampler:
         row = np.empty(N_COLUMNS)
         row[: REGIONS.stop] = (colours * np.exp(self._log_gain)).ravel()
         row[BACKGROUND] = background
-        row[LUMA:] = luma, clipped, position[0], position[1], view.side_px, face.yaw
+        row[LUMA:CHEST] = luma, clipped, position[0], position[1], view.side_px, face.yaw
+        row[CHEST] = self._chest.push(frame, face)
         return row, crop
 
     def _crop(self, frame: Frame, box_px: Floats) -> Floats:
@@ -109,7 +113,8 @@ class _View:
         weights = skin_weights(crop, face, box_px)
         self._weights = _normalised(np.stack([weights, *_split(weights, face, box_px)]).reshape(4, -1))
         self._reference = _channels(crop).mean(axis=0)
-        self._shift = _shift_map(self._reference.reshape(weights.shape)) * (CROP / crop.shape[0])
+        luma = self._reference.reshape(weights.shape)
+        self._shift = shift_map(luma, _BLUR * crop.shape[0]) * (CROP / crop.shape[0])
 
     def read(self, crop: Floats) -> tuple[Floats, float, float]:
         """Mean RGB (4, 3) of all skin, forehead, right and left cheek; luma of the skin; share of it that clips."""
@@ -147,26 +152,6 @@ def _split(weights: Floats, face: Face, box_px: Floats) -> tuple[Floats, Floats,
     below = np.tensordot(down, grid - eyes[:, None, None], axes=1) > 0
     leftward = np.tensordot(across, grid - middle[:, None, None], axes=1) > 0
     return weights * ~below, weights * (below & ~leftward), weights * (below & leftward)
-
-
-def _shift_map(luma: Floats) -> Floats:
-    """(2, n * n) map from a change of luma to the shift in cells that explains it (Lucas and Kanade 1981).
-
-    Changes of brightness and contrast are fitted beside the shift and dropped, so that a pulse or a flicker is not
-    taken for motion. Both pictures are blurred first, of which the map takes care: on features as small as a cell,
-    differences of neighbours are too small a slope, and shifts by more than a feature are not seen.
-    """
-    n = luma.shape[0]
-    blur = np.exp(-0.5 * (np.subtract.outer(np.arange(n), np.arange(n)) / (_BLUR * n)) ** 2)
-    blur /= blur.sum(axis=1, keepdims=True)
-    luma = blur @ luma @ blur.T
-    gy, gx = np.gradient(luma)
-    window = np.outer(np.hanning(n + 2)[1:-1], np.hanning(n + 2)[1:-1]).ravel()
-    design = np.stack([-gx.ravel(), -gy.ravel(), luma.ravel(), np.ones(n * n)], axis=1)
-    weighted = design * window[:, None]
-    normal = weighted.T @ design
-    normal[np.diag_indices(4)] += 1e-6 * np.trace(normal) + 1e-9
-    return np.asarray(blur.T @ np.linalg.solve(normal, weighted.T)[:2].reshape(2, n, n) @ blur).reshape(2, -1)
 
 
 class Background:

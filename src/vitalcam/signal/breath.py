@@ -1,12 +1,15 @@
-"""Breathing from what it does to the pulse and to the head; answered only where independent sources agree.
+"""Breathing from the chest where it is in the picture, and from what breath does to the pulse and to the head.
 
-Breathing modulates the pulse wave in its amplitude, its baseline and its rate (Charlton et al. 2018, IEEE Rev. Biomed.
-Eng. 11), and moves the head a little. Each source is weak and has its own noise, which is mostly slow. So each is
-whitened, and the frequency is taken at which all of them together leave least unexplained.
+A chest that moves by itself is breath seen directly: its rate is taken, and believed as far as the chest moves apart
+from the head, enough, steadily and at one rate (`vitalcam.signal.lift`). On the face a rate is answered only where
+independent sources agree. Breathing modulates the pulse wave in its amplitude, its baseline and its rate (Charlton et
+al. 2018, IEEE Rev. Biomed. Eng. 11), and moves the head a little. Each source is weak and has its own noise, which is
+mostly slow. So each is whitened, and the frequency is taken at which all of them together leave least unexplained.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,7 +17,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from vitalcam.signal import peaks, spectrum
+from vitalcam.signal import lift, peaks, spectrum
 from vitalcam.signal.filter import bandpass
 from vitalcam.types import Floats, Reason
 
@@ -35,11 +38,12 @@ class Window:
 
     Attributes:
         fs_hz: rate of all arrays.
-        position: (T, 2) of the head, any unit.
+        position: (T, 2) of the head, in face sides, rightward and downward.
         skin_rgb: (T, 3) mean of the skin, 0..255.
         bvp: (T,) pulse wave, or None where it is not to be trusted.
         heart_rate_hz: (T,), with ``bvp``.
         network: (T,) breathing wave of a network, or None.
+        chest: (T,) how far down the chest is, in face sides, or None where it is not in the picture.
     """
 
     fs_hz: float
@@ -48,6 +52,7 @@ class Window:
     bvp: Floats | None = None
     heart_rate_hz: Floats | None = None
     network: Floats | None = None
+    chest: Floats | None = None
 
 
 @dataclass(frozen=True)
@@ -55,14 +60,16 @@ class Evidence:
     """What the sources say together.
 
     Attributes:
-        rate_per_min: where they leave least unexplained; NaN where there is no such place.
+        rate_per_min: that of the chest, or else where they leave least unexplained; NaN where there is no such place.
         total: sum of their log-likelihood ratios there.
         lead: of that sum over any other place.
         sources: log-likelihood ratio of each there.
         duration_s: of the window.
-        wave: (T,) the strongest source about the rate, of unit deviation; its sign is not known. NaN without a rate.
+        wave: (T,) the chest or the strongest source about the rate, of unit deviation, of unknown sign. NaN without a
+            rate.
         apart_per_min: distance of each source's own highest peak from the rate.
         motion_percent: deviation of the head's sway, in per cent of the face; NaN where it is not known.
+        chest: what the chest says; None where it says nothing.
     """
 
     rate_per_min: float
@@ -73,6 +80,7 @@ class Evidence:
     wave: Floats
     apart_per_min: Mapping[str, float] = field(default_factory=dict)
     motion_percent: float = math.nan
+    chest: lift.Lift | None = None
 
     def features(self) -> dict[str, float]:
         """Name to value, for reports."""
@@ -80,16 +88,32 @@ class Evidence:
             return {}
         plain = {name: getattr(self, name) for name in ("rate_per_min", "total", "lead", "motion_percent")}
         plain |= {"valid_s": self.duration_s} | {f"from_{name}": ratio for name, ratio in self.sources.items()}
-        return plain | {f"{name}_apart_per_min": apart for name, apart in self.apart_per_min.items()}
+        plain |= {f"{name}_apart_per_min": apart for name, apart in self.apart_per_min.items()}
+        return plain | (self.chest.features() if self.chest else {})
 
 
 def evidence(window: Window) -> Evidence:
-    """Look at a window of at least `MIN_DURATION_S`."""
-    return weigh(sources(window), fs_hz=window.fs_hz)
+    """Look at a window of at least `MIN_DURATION_S`: at the chest and at the face, whichever says more."""
+    face, chest = weigh(sources(window), fs_hz=window.fs_hz), by_chest(window)
+    if chest is None or (refusal(face) is None and confidence(face) > confidence(chest)):
+        return face
+    return chest
+
+
+def by_chest(window: Window) -> Evidence | None:
+    """What the chest says, and what speaks for its rate on the face; None where it says nothing."""
+    if window.chest is None or not np.isfinite(window.position).all():
+        return None
+    head = window.position[:, 1]
+    own = lift.lift(window.chest, head, fs_hz=window.fs_hz, low_hz=LOW_HZ, high_hz=HIGH_HZ)
+    if own is None:
+        return None
+    seen = weigh({**sources(window), "chest": own.wave}, fs_hz=window.fs_hz, rate_hz=own.rate_hz)
+    return dataclasses.replace(seen, chest=own)
 
 
 def sources(window: Window) -> dict[str, Floats]:
-    """Everything in a window that may show breath: waves (T,) by name, each in the breathing band, any unit."""
+    """Everything on a face that may show breath: waves (T,) by name, each in the breathing band, any unit."""
     found: dict[str, Floats] = {**from_motion(window.position, fs_hz=window.fs_hz)}
     if window.network is not None:
         found["network"] = window.network
@@ -145,7 +169,7 @@ def from_motion(position: ArrayLike, *, fs_hz: float) -> dict[str, Array]:
     return {"motion": np.asarray(vectors[:, -1] @ moved)}
 
 
-def weigh(sources: Mapping[str, ArrayLike], *, fs_hz: float) -> Evidence:
+def weigh(sources: Mapping[str, ArrayLike], *, fs_hz: float, rate_hz: float | None = None) -> Evidence:
     """The breathing rate on which the sources agree best, and what speaks for it.
 
     For each source and frequency the log-likelihood ratio of "a sine of that frequency in white noise" to "white
@@ -155,6 +179,7 @@ def weigh(sources: Mapping[str, ArrayLike], *, fs_hz: float) -> Evidence:
     Args:
         sources: waves (T,) by name, on one clock; one that does not vary is left out.
         fs_hz: sampling rate.
+        rate_hz: what they say about this rate is asked; None for the one on which they agree best.
     """
     waves = {name: np.asarray(x, dtype=float) for name, x in sources.items()}
     waves = {name: x for name, x in waves.items() if np.isfinite(x).all() and x.std() > 0}
@@ -168,12 +193,14 @@ def weigh(sources: Mapping[str, ArrayLike], *, fs_hz: float) -> Evidence:
     ratios = _ratios(freq, power / _slopes(freq, power, list(waves)), n / fs_hz)
     total = ratios.sum(axis=0)
     best_hz, height = (float(v) for v in spectrum.peak(freq, total))
+    if rate_hz is not None:
+        best_hz, height = rate_hz, float(np.interp(rate_hz, freq, total))
     if not np.isfinite(best_hz):
         return nothing
     at = int(np.argmin(np.abs(freq - best_hz)))
     each = {name: float(ratio) for name, ratio in zip(waves, ratios[:, at], strict=True)}
     elsewhere = total[np.abs(freq - best_hz) > 3 * fs_hz / n]
-    strongest = waves[max(each, key=lambda name: each[name])]
+    strongest = waves["chest" if "chest" in waves else max(each, key=lambda name: each[name])]
     wave = bandpass(strongest, max(0.6 * best_hz, LOW_HZ), 1.5 * best_hz, fs_hz=fs_hz)
     own_hz = spectrum.peak(freq, power)[0]
     return Evidence(
@@ -192,6 +219,8 @@ def refusal(seen: Evidence) -> Reason | None:
     """Why a window has no rate however much speaks for it, or None."""
     if seen.duration_s < MIN_DURATION_S:
         return "too_short"
+    if seen.chest:
+        return None
     if len(seen.sources) < 2:
         return "no_breath"
     return "disagreement" if _carried_by(seen) < 2 or seen.lead < MARGIN else None
@@ -204,21 +233,23 @@ def weakness(seen: Evidence) -> Reason:
 
 # Log-odds of |error| <= 3 breaths/min: intercept, and a weight for each of `terms`, fitted by tools/fit_confidence.py.
 _WEIGHTS = (-0.513, 0.098, 1.223, -1.597)
-SIGNS = (1, 1, -1)
-"""Whether each of `terms` speaks for the rate or against it."""
+_CHEST_WEIGHTS = (-1.512, 3.418, 1.884, 1.086, 0.692, -0.526)
+SIGNS, CHEST_SIGNS = (1, 1, -1), (*lift.SIGNS, -1)
+"""Whether each of `terms` speaks for the rate or against it, without and with a chest."""
 
 
 def terms(seen: Evidence) -> Floats:
-    """What the confidence is made of, each bounded.
+    """What the confidence is made of, each bounded: that of the chest and how far the head sways.
 
-    The head's sway and another source, each by itself, at the same rate; and how far the head sways: breath moves it
-    a little, whoever turns or rocks to and fro does so at a rate of breathing, and everything else follows.
+    Without a chest: the head's sway and another source, each by itself, at the same rate; and how far the head sways:
+    breath moves it a little, whoever turns or rocks to and fro does so at a rate of breathing, and everything else
+    follows.
     """
-    return np.array([
-        min(seen.total, 40.0),
-        _nearness(seen, "motion") * max(_nearness(seen, name) for name in ("network", "baseline", "rate")),
-        float(np.clip(np.log2(np.nan_to_num(seen.motion_percent) + 1e-3), 0, 5)),
-    ])  # fmt: skip
+    sway = float(np.clip(np.log2(np.nan_to_num(seen.motion_percent) + 1e-3), 0, 5))
+    if seen.chest:
+        return np.array([*lift.terms(seen.chest), sway])
+    near = _nearness(seen, "motion") * max(_nearness(seen, name) for name in ("network", "baseline", "rate"))
+    return np.array([min(seen.total, 40.0), near, sway])
 
 
 def _nearness(seen: Evidence, source: str) -> float:
@@ -231,7 +262,8 @@ def confidence(seen: Evidence) -> float:
     """Probability that the rate is right within 3 breaths/min, 0..1."""
     if not math.isfinite(seen.rate_per_min):
         return 0.0
-    return 1 / (1 + math.exp(-(_WEIGHTS[0] + float(np.dot(_WEIGHTS[1:], terms(seen))))))
+    weights = _CHEST_WEIGHTS if seen.chest else _WEIGHTS
+    return 1 / (1 + math.exp(-(weights[0] + float(np.dot(weights[1:], terms(seen))))))
 
 
 def _carried_by(seen: Evidence) -> int:
@@ -250,11 +282,12 @@ def _ratios(freq: Array, white: Array, duration_s: float) -> Array:
 def _slopes(freq: Array, power: Array, names: Sequence[str]) -> Array:
     """(K, F) the power law that fits each spectrum best, no flatter than white and no steeper than 1 / f^2.
 
-    A network has learned what is breath and what is wander: its wave is taken as it is.
+    A network has learned what is breath and what is wander, and a chest wanders little: their waves are taken as they
+    are.
     """
     x = np.log(freq) - np.log(freq).mean()
     y = np.log(power + 1e-12 * power.max(axis=-1, keepdims=True) + 1e-300)
-    exponent = np.where([name == "network" for name in names], 0.0, np.clip(y @ x / (x @ x), -2, 0))
+    exponent = np.where([name in ("network", "chest") for name in names], 0.0, np.clip(y @ x / (x @ x), -2, 0))
     return np.asarray(np.exp(exponent[:, None] * x))
 
 
