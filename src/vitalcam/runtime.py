@@ -6,6 +6,7 @@ import dataclasses
 import hashlib
 import importlib
 import importlib.resources
+import importlib.util
 import json
 import os
 from collections.abc import Callable, Mapping
@@ -20,6 +21,12 @@ from vitalcam.errors import MissingExtra, UnknownName, UsageError, WeightsError
 from vitalcam.types import Clip, Floats, ModelSpec
 
 Backend = Literal["onnx", "openvino", "torch"]
+_BACKENDS: Mapping[Backend, tuple[str, str, tuple[str, ...]]] = {
+    "onnx": ("ONNX Runtime", "", ()),
+    "openvino": ("OpenVINO", "openvino", ("openvino",)),
+    "torch": ("torch", "train", ("torch", "safetensors")),
+}
+"""Name, extra, and the packages that it brings."""
 _Waves = Callable[[Floats], list[Floats]]
 
 
@@ -50,10 +57,12 @@ class Model:
 
         Raises:
             UnknownName: there is no such model; the message lists those there are.
+            UsageError: there is no such file, it is no model file, or it has no torch weights and these are asked for.
             WeightsError: its file is damaged, or something of it is missing.
             MissingExtra: OpenVINO or torch is asked for and not installed.
         """
         card = card_of(name)
+        _check_backend(card, backend)
         threads = threads or _cores()
         run = {"onnx": _onnx, "openvino": _openvino, "torch": _torch}[backend]
         return cls(card, run(card, threads))
@@ -194,15 +203,44 @@ def card_of(name: str | Path) -> Card:
 
     Raises:
         UnknownName: there is no such model.
+        UsageError: there is no such file, or it is no model file.
         WeightsError: it is damaged.
     """
     path = Path(name)
     if path.suffix == ".onnx":
+        if not path.exists():
+            raise UsageError(f"{path}: no such file; check the path")
         return _read_card(path.with_suffix(".json"))
     cards = _cards()
-    if str(name) not in cards:
-        raise UnknownName("model", str(name), cards)
-    return cards[str(name)]
+    if str(name) in cards:
+        return cards[str(name)]
+    if path.is_file():
+        raise UsageError(f"{path}: is not a model; give a name, or an .onnx file with its .json card beside it")
+    raise UnknownName("model", str(name), cards)
+
+
+def check(name: str | Path, backend: Backend = "onnx") -> None:
+    """Find out before the work whether a model and what shall run it are there; raises as `Model.load` does."""
+    card = card_of(name)
+    card.content()
+    _check_backend(card, backend)
+
+
+def _check_backend(card: Card, backend: Backend) -> None:
+    _require(backend)
+    weights = _torch_weights(card)
+    if backend == "torch" and not weights.exists():
+        raise UsageError(f"{weights}: is not there; export the model with its torch weights, or let ONNX run it")
+
+
+def _require(backend: Backend) -> None:
+    name, extra, packages = _BACKENDS[backend]
+    if not all(map(importlib.util.find_spec, packages)):
+        raise MissingExtra(f"models by {name}", extra)
+
+
+def _torch_weights(card: Card) -> Path:
+    return card.file.with_suffix(".safetensors")
 
 
 def _check(clip: Clip, spec: ModelSpec) -> None:
@@ -269,10 +307,8 @@ def openvino_request(content: bytes, threads: int = 1) -> Any:
     Raises:
         MissingExtra: OpenVINO is not installed.
     """
-    try:
-        openvino: Any = importlib.import_module("openvino")  # has no types
-    except ImportError as error:
-        raise MissingExtra("models by OpenVINO", "openvino") from error
+    _require("openvino")
+    openvino: Any = importlib.import_module("openvino")  # has no types
     core = openvino.Core()
     options = {"INFERENCE_NUM_THREADS": threads, "INFERENCE_PRECISION_HINT": "f32", "PERFORMANCE_HINT": "LATENCY"}
     return core.compile_model(core.read_model(content), "CPU", options).create_infer_request()
@@ -298,14 +334,9 @@ def _openvino(card: Card, threads: int) -> _Waves:
 
 
 def _torch(card: Card, threads: int) -> _Waves:
-    try:
-        import torch
-        from safetensors.torch import load_file
-    except ImportError as error:
-        raise MissingExtra("models by torch", "train") from error
-    weights = card.file.with_suffix(".safetensors")
-    if not weights.exists():
-        raise WeightsError(f"{weights}: is not there; export the model with its torch weights, or let ONNX run it")
+    import torch
+    from safetensors.torch import load_file
+
     origin = card.origin
     if "model" not in origin:
         raise WeightsError(f"{card.file}: its card does not say which network it is; let ONNX run it")
@@ -313,7 +344,7 @@ def _torch(card: Card, threads: int) -> _Waves:
     if origin.get("attention"):
         options["attention_at_inference"] = True
     network = registry.find("models", origin["model"]).build(origin.get("variant", ""), **options).eval()
-    network.load_state_dict(load_file(weights))
+    network.load_state_dict(load_file(_torch_weights(card)))
 
     def waves(video: Floats) -> list[Floats]:
         torch.set_num_threads(threads)

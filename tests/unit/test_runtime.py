@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import sys
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ import torch
 
 from vitalcam import runtime
 from vitalcam.clips import transform
-from vitalcam.errors import UnknownName, UsageError, WeightsError
+from vitalcam.errors import MissingExtra, UnknownName, UsageError, WeightsError
 from vitalcam.export import export
 from vitalcam.models import mmrphys
 from vitalcam.types import Clip
@@ -124,8 +125,31 @@ def test_damaged_cards_are_refused(user, tmp_path, change, words):
 def test_torch_without_its_weights_says_so(user, tmp_path):
     file = copied(user, tmp_path)
     (tmp_path / "mine.safetensors").unlink()
-    with pytest.raises(WeightsError, match="export the model with its torch weights, or let ONNX run it"):
+    with pytest.raises(UsageError, match="export the model with its torch weights, or let ONNX run it"):
         runtime.Model.load(file, backend="torch")
+
+
+def test_a_path_that_names_no_model_says_why(tmp_path):
+    with pytest.raises(UsageError, match=r"nosuch\.onnx: no such file; check the path"):
+        runtime.check(tmp_path / "nosuch.onnx")
+    (tmp_path / "clip.mp4").write_text("a film")
+    with pytest.raises(UsageError, match=r"clip\.mp4: is not a model; give a name, or an \.onnx file"):
+        runtime.check(tmp_path / "clip.mp4")
+
+
+def test_what_cannot_be_loaded_is_known_without_loading_it(user, tmp_path, monkeypatch):
+    runtime.check("mine")
+    runtime.check("mine", "torch")
+    file = copied(user, tmp_path)
+    (tmp_path / "mine.safetensors").unlink()
+    with pytest.raises(UsageError, match="export the model with its torch weights"):
+        runtime.check(file, "torch")
+    file.write_bytes(b"damaged")
+    with pytest.raises(WeightsError, match="differs from the checksum"):
+        runtime.check(file)
+    monkeypatch.setitem(sys.modules, "openvino", None)
+    with pytest.raises(MissingExtra, match="models by OpenVINO"):
+        runtime.check("mine", "openvino")
 
 
 def test_a_card_survives_its_file(user):
