@@ -58,7 +58,7 @@ def judge(claim: Claim, outcomes: Sequence[Outcome]) -> Judgement:
     first, second = (_rows(side) for side in zip(*both, strict=True))
     found = scores.paired(first, second)
     by_seed = np.array([one.scores["mae"][0] - other.scores["mae"][0] for one, other in both])
-    numbers = found["difference"], found["low"], found["high"], found["t_subjects"], _t_test(by_seed)
+    numbers = found["difference"], found["low"], found["high"], found["t_subjects"], scores.t_test(by_seed)
     verdict = _verdict(claim, found["low"], found["high"], by_seed)
     return Judgement(claim, len(both), *numbers, _macc(first, second), verdict)
 
@@ -138,7 +138,7 @@ def paired(models: Sequence[str], outcomes: Sequence[Outcome]) -> list[dict[str,
         if pairs:
             difference = np.subtract(*np.array(pairs).T)
             row = {"score": score, "seeds": len(pairs), "difference": float(difference.mean())}
-            found.append({**row, "p": _t_test(difference)})
+            found.append({**row, "p": scores.t_test(difference)})
     return found
 
 
@@ -164,11 +164,3 @@ def _usable(outcome: Outcome) -> bool:
 def _rows(outcomes: Sequence[Outcome]) -> list[list[Row]]:
     """Windows of the heart rate of each."""
     return [evaluate.read(outcome.place).of("heart_rate") for outcome in outcomes if outcome.place]
-
-
-def _t_test(difference: NDArray[Any]) -> float:
-    from scipy import stats
-
-    if difference.size < 2 or np.ptp(difference) == 0:
-        return float("nan")
-    return float(stats.ttest_1samp(difference, 0.0).pvalue)

@@ -218,8 +218,8 @@ def paired(first: Sequence[Sequence[Row]], second: Sequence[Sequence[Row]]) -> d
     low, high = mean_interval(difference, people)
     return {
         "first": float(errors[:, 0].mean()), "second": float(errors[:, 1].mean()),
-        "difference": float(difference.mean()), "low": low, "high": high, "t": _t_test(difference),
-        "wilcoxon": _wilcoxon(difference), "t_subjects": _t_test(means), "wilcoxon_subjects": _wilcoxon(means),
+        "difference": float(difference.mean()), "low": low, "high": high, "t": t_test(difference),
+        "wilcoxon": _wilcoxon(difference), "t_subjects": t_test(means), "wilcoxon_subjects": _wilcoxon(means),
         "n": difference.size, "subjects": means.size,
     }  # fmt: skip
 
@@ -245,7 +245,8 @@ def _errors(seeds: Sequence[Sequence[Row]]) -> dict[_Place, float]:
     return {place: sum(errors[place] for errors in found) / len(found) for place in common}
 
 
-def _t_test(difference: Array) -> float:
+def t_test(difference: Array) -> float:
+    """Two-sided p-value of a t-test that the mean of differences (N,) is 0; NaN for fewer than two or equal ones."""
     from scipy import stats
 
     if difference.size < 2 or np.ptp(difference) == 0:
