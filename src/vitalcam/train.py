@@ -27,7 +27,7 @@ from vitalcam import __version__, config, losses
 from vitalcam.errors import ConfigError, DataError, UsageError
 from vitalcam.models._attention import FactorizedAttention
 from vitalcam.report import files
-from vitalcam.training import Batch, Batches, Place, Training, default_device
+from vitalcam.training import Batch, Batches, Place, Training, device_named
 
 _LOOK_EVERY = 10
 """Steps of the optimiser between looks at the loss, at which work may be saved: each look waits for the device."""
@@ -89,7 +89,7 @@ def train(
         ConfigError: the folder holds another training.
         DataError: the loss is no number any more; what was saved before stays.
         WeightsError: the weights to start from do not fit.
-        UsageError: TensorBoard is asked for and not installed.
+        UsageError: there is no such device, or TensorBoard is asked for and not installed.
     """
     about = {"training": config.to_dict(training), "data": dict(about or {}), "steps": batches.steps}
     with _processes(device) as (place, where):
@@ -381,7 +381,7 @@ def _exact(forward: Callable[..., Tensor], device_type: str) -> Callable[..., Te
 def _processes(device: str) -> Iterator[tuple[Place, torch.device]]:
     """Join the other processes, where ``torchrun`` started any; which one this is, and its device."""
     place = Place.here()
-    name = device or default_device()
+    name = device_named(device)
     if name == "cuda":
         torch.cuda.set_device(place.local)
     joined = place.world > 1 and not distributed.is_initialized()

@@ -134,9 +134,22 @@ class Place:
         return cls(int(given("RANK", 0)), int(given("WORLD_SIZE", 1)), int(given("LOCAL_RANK", 0)))
 
 
-def default_device() -> str:
-    """A GPU where there is one."""
-    return "cuda" if torch.cuda.is_available() else "cpu"
+def device_named(name: str) -> str:
+    """A device by its name; where that is empty, a GPU if there is one.
+
+    Raises:
+        UsageError: there is no such device.
+    """
+    there = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if not name:
+        return "cuda" if there else "cpu"
+    kind, _, number = name.partition(":")
+    if name != "cpu" and (kind != "cuda" or (name != kind and not number.isdecimal())):
+        raise UsageError(f"--device {name}: unknown device; give cpu or cuda")
+    if kind == "cuda" and int(number or 0) >= there:
+        lacks = f"has {there} GPUs, the first is cuda:0" if there else "has no GPU; give cpu"
+        raise UsageError(f"--device {name}: this PyTorch {lacks}")
+    return name
 
 
 class ClipBatches:
@@ -339,7 +352,7 @@ class TrainedModel(Model):
 
     def __init__(self, path: Path, *, device: str = "", options: Mapping[str, Any] | None = None) -> None:
         training, network = trained(path, options)
-        device = device or default_device()
+        device = device_named(device)
         network.to(device)
         self.differenced = training.target == "change"
         sha256 = hashlib.sha256(path.read_bytes()).hexdigest()

@@ -7,6 +7,7 @@ import pytest
 from _prepared import prepared
 from click.testing import CliRunner
 
+from vitalcam.cli import main
 from vitalcam.commands import research
 from vitalcam.errors import UsageError
 
@@ -82,10 +83,30 @@ def test_two_evaluations_are_compared(run, tmp_path):
 )
 def test_what_trains_on_a_cpu_keeps_freed_memory(monkeypatch, command, words, device):
     kept = []
+    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 1)
     monkeypatch.setattr("vitalcam.allocator.keep_memory", lambda: kept.append(device))
     done = CliRunner().invoke(command, [*words, "--device", device])
     assert isinstance(done.exception, UsageError), "before anything else is looked at"
     assert kept == ["cpu"] * (device == "cpu")
+
+
+@pytest.mark.parametrize("words", [["train", "mmrphys"], ["reproduce", "factorizephys_cross"]])
+@pytest.mark.parametrize(
+    ("device", "gpus", "says"),
+    [
+        ("gpu", 0, "--device gpu: unknown device; give cpu or cuda"),
+        ("cuda:", 1, "--device cuda:: unknown device; give cpu or cuda"),
+        ("cuda", 0, "--device cuda: this PyTorch has no GPU; give cpu"),
+        ("cuda:2", 2, "--device cuda:2: this PyTorch has 2 GPUs, the first is cuda:0"),
+    ],
+)
+def test_a_device_that_there_is_not_is_one_line(monkeypatch, tmp_path, words, device, gpus, says):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: gpus > 0)
+    monkeypatch.setattr("torch.cuda.device_count", lambda: gpus)
+    done = CliRunner().invoke(main, [*words, "--out", str(tmp_path / "out"), "--device", device])
+    assert (done.exit_code, done.output) == (2, f"vitalcam: {says}\n")
+    assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize(

@@ -69,7 +69,7 @@ def prepare(ctx: click.Context, folder: Path, out: Path, size_px: int, fs_hz: fl
 @click.option("--validation", type=_FOLDER, metavar="DIR", help="Prepared recordings that choose the best epoch.")
 @click.option("--steps", type=click.IntRange(1), default=100, show_default=True, help="Of synthetic people, per epoch.")
 @click.option("--out", type=_FOLDER, required=True, metavar="DIR", help="Weights, log and checkpoints.")
-@click.option("--device", default="", help="As torch names it; a GPU where there is one.")
+@click.option("--device", default="", help="cpu or cuda; a GPU where there is one.")
 @click.option("--tensorboard", is_flag=True, help="A log for TensorBoard too, which must be installed.")
 def train(
     model: str, settings: tuple[str, ...], prepared: Path | None, plates: Path | None, validation: Path | None,
@@ -105,11 +105,11 @@ def train(
 
 
 def _keep_memory(device: str) -> None:
-    """Training on a CPU makes and drops the same large arrays at every step."""
+    """Refuse a device that there is not; on a CPU, training makes and drops the same large arrays at every step."""
     from vitalcam import allocator
-    from vitalcam.training import default_device
+    from vitalcam.training import device_named
 
-    if (device or default_device()) == "cpu":
+    if device_named(device) == "cpu":
         allocator.keep_memory()
 
 
@@ -280,7 +280,7 @@ def _cell_told(outcome: Outcome) -> None:
 @click.option("--people", type=click.IntRange(1), default=16, show_default=True, help="In each stand-in.")
 @click.option("--seconds", type=float, default=20.0, show_default=True, help="Of each of their recordings.")
 @click.option("--out", type=_FOLDER, required=True, metavar="DIR", help="Stand-ins, trainings, scores and tables.")
-@click.option("--device", default="", help="As torch names it; a GPU where there is one.")
+@click.option("--device", default="", help="cpu or cuda; a GPU where there is one.")
 @click.option("--workers", default=0, show_default=True, help="Processes that read clips ahead.")
 @click.option("--done", is_flag=True, help="Run nothing: the table of what is done.")
 def reproduce(
