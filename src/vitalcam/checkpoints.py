@@ -12,6 +12,7 @@ import dataclasses
 import functools
 import logging
 import re
+import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -198,21 +199,26 @@ def read(file: Path) -> dict[str, Tensor]:
         WeightsError: it is damaged, is not a table of tensors, or holds numbers that are not finite.
         MissingExtra: torch is not installed.
     """
+    if not file.is_file():
+        raise WeightsError(f"{file}: there is no such file")
     try:
         import torch
         from safetensors.torch import load_file
     except ImportError:
         raise MissingExtra("importing weights", "train") from None
-    if not file.is_file():
-        raise WeightsError(f"{file}: there is no such file")
     try:
         if file.suffix == ".safetensors":
             content = load_file(file)
         else:
-            content = torch.load(file, map_location="cpu", weights_only=True)
+            with warnings.catch_warnings():
+                warnings.filterwarnings("ignore", "Detected pickle protocol")  # the error says what matters
+                content = torch.load(file, map_location="cpu", weights_only=True)
+    except OSError as error:
+        raise WeightsError(f"{file}: cannot be read: {error.strerror or error}") from None
     except Exception as error:  # a damaged file ends in any of a dozen types
+        what = f"is damaged or holds more than tensors ({type(error).__name__})"
         raise WeightsError(
-            f"{file}: cannot be read as weights: it is damaged or holds more than tensors ({type(error).__name__}); "
+            f"{file}: cannot be read as weights: it {what if _is_checkpoint(file) else 'is no checkpoint of PyTorch'}; "
             "get the file again, or save the state_dict of a network"
         ) from None
     for key in ("state_dict", "model_state_dict", "model"):
@@ -223,6 +229,13 @@ def read(file: Path) -> dict[str, Tensor]:
         if not torch.isfinite(tensor).all():
             raise WeightsError(f"{file}: {key} has values that are not finite; get the file again")
     return {str(key).removeprefix("module."): tensor for key, tensor in content.items()}
+
+
+def _is_checkpoint(file: Path) -> bool:
+    """Whether a file begins as a checkpoint does: PyTorch writes zip archives, and once wrote pickles."""
+    with file.open("rb") as opened:
+        start = opened.read(2)
+    return file.suffix == ".safetensors" or b"PK".startswith(start) or start[:1] == b"\x80"
 
 
 def recognise(shapes: Mapping[str, Shape], source: str = "weights") -> list[Layout]:

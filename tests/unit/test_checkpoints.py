@@ -206,9 +206,10 @@ class Bomb:
 
 def test_a_pickle_that_would_run_something_is_refused(tmp_path, capsys):
     file = tmp_path / "bomb.pth"
-    file.write_bytes(pickle.dumps({"weight": Bomb()}))
-    with pytest.raises(WeightsError, match="cannot be read as weights"):
-        read(file)
+    for protocol in (2, 4):
+        file.write_bytes(pickle.dumps({"weight": Bomb()}, protocol))
+        with pytest.raises(WeightsError, match=r"cannot be read as weights: it is damaged or holds more than tensors"):
+            read(file)
     torch.save({"weight": Bomb()}, file)
     with pytest.raises(WeightsError, match="cannot be read as weights"):
         read(file)
@@ -221,6 +222,13 @@ def test_a_truncated_file_is_refused(saved, kept):
     whole = file.read_bytes()
     file.write_bytes(whole[: int(kept * len(whole)) if isinstance(kept, float) else kept])
     with pytest.raises(WeightsError, match="get the file again"):
+        read(file)
+
+
+def test_a_text_is_no_checkpoint(tmp_path):
+    file = tmp_path / "notes.pth"
+    file.write_text("these are no weights")
+    with pytest.raises(WeightsError, match="it is no checkpoint of PyTorch; get the file again"):
         read(file)
 
 
