@@ -19,8 +19,8 @@ def names(package: str) -> list[str]:
     return sorted(m.name for m in pkgutil.iter_modules(folder.__path__) if not m.name.startswith("_"))
 
 
-def find(package: str, name: str) -> ModuleType:
-    """Import and return the module ``vitalcam.<package>.<name>``; upper and lower case are the same.
+def check(package: str, name: str) -> str:
+    """The name that the file ``vitalcam.<package>.<name>`` has; upper and lower case are the same. Imports nothing.
 
     Raises:
         UnknownName: there is no such module; the message lists those there are.
@@ -29,4 +29,9 @@ def find(package: str, name: str) -> ModuleType:
     known = names(package)
     if key not in known:
         raise UnknownName(package.removesuffix("s"), name, known)
-    return importlib.import_module(f"vitalcam.{package}.{key}")
+    return key
+
+
+def find(package: str, name: str) -> ModuleType:
+    """Import and return the module that `check` finds; raises as it does."""
+    return importlib.import_module(f"vitalcam.{package}.{check(package, name)}")

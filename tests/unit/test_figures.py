@@ -188,7 +188,7 @@ def test_what_is_missing_is_said(folders, tmp_path):
         run("latency", folders[0], "--out", tmp_path / "f.jpg").exception
     )
     out = ("--out", tmp_path / "f.png")
-    said = str(run("factors", tmp_path / "none", "--by", "motion", *out).exception)
+    said = str(run("factors", tmp_path, "--by", "motion", *out).exception)
     assert "make it with vitalcam evaluate --out" in said
     assert "--from and --to go together" in str(run("waveforms", tmp_path, "--from", 3, *out).exception)
     about = json.loads((tmp_path / "pos/rows/evaluation.json").read_text())

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from vitalcam.commands import inputs
 from vitalcam.commands.research import runner
 from vitalcam.errors import UsageError
 
@@ -39,10 +40,10 @@ def figure() -> None:
 
 
 @figure.command()
-@click.argument("recording", type=_PATH)
+@click.argument("recording", type=inputs.FOLDER)
 @click.option("--method", multiple=True, help="A classical method; may be repeated.")
 @click.option("--model", multiple=True, help="A network of vitalcam models; may be repeated.")
-@click.option("--weights", multiple=True, type=_PATH, metavar="FILE", help="What vitalcam train made.")
+@click.option("--weights", multiple=True, type=inputs.FILE, metavar="FILE", help="What vitalcam train made.")
 @click.option("--wave", type=click.Choice(["bvp", "resp"]), default="bvp", show_default=True)
 @click.option(
     "--from", "from_s", type=float, metavar="S", help="Start of what is shown; 10 s in the middle by default."
@@ -68,8 +69,10 @@ def waveforms(
 
 
 @figure.command()
-@click.argument("recording", type=_PATH)
-@click.option("--weights", multiple=True, type=_PATH, required=True, metavar="FILE", help="FactorizePhys or MMRPhys.")
+@click.argument("recording", type=inputs.FOLDER)
+@click.option(
+    "--weights", multiple=True, type=inputs.FILE, required=True, metavar="FILE", help="FactorizePhys or MMRPhys."
+)
 @click.option("--wave", type=click.Choice(["bvp", "resp"]), default="bvp", show_default=True)
 @_OUT
 def attention(recording: Path, weights: tuple[Path, ...], wave: str, out: Path) -> None:
@@ -82,7 +85,7 @@ def attention(recording: Path, weights: tuple[Path, ...], wave: str, out: Path) 
 
 
 @figure.command()
-@click.argument("scores", type=_PATH, nargs=-1, required=True)
+@click.argument("scores", type=inputs.FOLDER, nargs=-1, required=True)
 @click.option("--by", required=True, metavar="A,B", help="Attributes, such as skin_type,scenario.")
 @_QUANTITY
 @_OUT
@@ -96,7 +99,7 @@ def factors(scores: tuple[Path, ...], by: str, quantity: str, out: Path) -> None
 
 
 @figure.command()
-@click.argument("scores", type=_PATH, nargs=-1, required=True)
+@click.argument("scores", type=inputs.FOLDER, nargs=-1, required=True)
 @click.option("--threads", type=click.IntRange(1), default=1, show_default=True, help="That work on one clip.")
 @_QUANTITY
 @_OUT

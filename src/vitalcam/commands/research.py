@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from vitalcam.commands import options
+from vitalcam.commands import inputs, options
 from vitalcam.errors import DatasetError, UnknownName, UsageError
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ _TAKES = 4  # of each plate that chooses the best epoch
 
 
 def recordings(folder: Path, shard: slice = options.EVERYTHING) -> Iterator[Recording]:
-    """Recordings below a folder, as `vitalcam synth` writes them, sorted by path.
+    """Recordings below a folder and its symbolic links, as `vitalcam synth` writes them, sorted by path.
 
     Args:
         folder: where to look.
@@ -37,14 +38,29 @@ def recordings(folder: Path, shard: slice = options.EVERYTHING) -> Iterator[Reco
     """
     from vitalcam.synth.recordings import read
 
-    found = sorted(folder.glob("**/scene.json"))
+    found = folders(folder)
     if not found:
         raise DatasetError(f"{folder}: holds no recordings (folders with a scene.json); make some with vitalcam synth")
-    return (read(path.parent) for path in found[shard])
+    return (read(path) for path in found[shard])
+
+
+def folders(folder: Path) -> list[Path]:
+    """The recordings' own folders, sorted; of several links to one it is taken once."""
+    found: dict[str, Path] = {}
+    seen = set()
+    for path, inner, files in os.walk(folder, followlinks=True):
+        real = os.path.realpath(path)
+        if real in seen:  # links may lead round and round
+            inner.clear()
+        elif "scene.json" in files:
+            found[real] = Path(path)
+        seen.add(real)
+        inner.sort()
+    return sorted(found.values())
 
 
 @click.command()
-@click.argument("folder", type=_FOLDER)
+@click.argument("folder", type=inputs.FOLDER)
 @click.option("--out", type=_FOLDER, required=True, metavar="DIR", help="Where prepared recordings go.")
 @click.option("--size", "size_px", type=int, default=72, show_default=True, metavar="PX", help="Side of the crops.")
 @click.option("--fps", "fs_hz", type=float, default=30.0, show_default=True, metavar="HZ")
@@ -64,9 +80,9 @@ def prepare(ctx: click.Context, folder: Path, out: Path, size_px: int, fs_hz: fl
 @click.command()
 @click.argument("model")
 @click.argument("settings", nargs=-1, metavar="[KEY=VALUE]...")
-@click.option("--data", "prepared", type=_FOLDER, metavar="DIR", help="What prepare made; else synthetic people.")
-@click.option("--plates", type=_FOLDER, metavar="DIR", help="What plates made: synthetic people without waiting.")
-@click.option("--validation", type=_FOLDER, metavar="DIR", help="Prepared recordings that choose the best epoch.")
+@click.option("--data", "prepared", type=inputs.FOLDER, metavar="DIR", help="What prepare made; else synthetic people.")
+@click.option("--plates", type=inputs.FOLDER, metavar="DIR", help="What plates made: synthetic people without waiting.")
+@click.option("--validation", type=inputs.FOLDER, metavar="DIR", help="Prepared recordings that choose the best epoch.")
 @click.option("--steps", type=click.IntRange(1), default=100, show_default=True, help="Of synthetic people, per epoch.")
 @click.option("--out", type=_FOLDER, required=True, metavar="DIR", help="Weights, log and checkpoints.")
 @click.option("--device", default="", help="cpu or cuda; a GPU where there is one.")
@@ -79,7 +95,9 @@ def train(
 
     KEY=VALUE sets what `vitalcam.training.Training` lists: epochs=10 lr=0.001 loss=neg_pearson variant=rgb seed=100 …
     """
-    from vitalcam import config
+    from vitalcam import config, registry
+
+    registry.check("models", model)  # what needs no torch first: a typo is told from a missing extra
     from vitalcam.train import train as run
     from vitalcam.training import ClipBatches, SyntheticBatches, Training
 
@@ -147,10 +165,10 @@ def _told(now: Progress) -> None:
 
 
 @click.command()
-@click.argument("folder", type=_FOLDER)
+@click.argument("folder", type=inputs.FOLDER)
 @click.option("--method", default="", help="A classical method.")
 @click.option("--model", default="", help="A network of vitalcam models.")
-@click.option("--weights", type=_FOLDER, metavar="FILE", help="What vitalcam train made.")
+@click.option("--weights", type=inputs.FILE, metavar="FILE", help="What vitalcam train made.")
 @click.option("--pipe", is_flag=True, help="The whole pipe with its refusals and confidences.")
 @click.option("--profile", default="vitalcam", show_default=True, help="Whose evaluation.")
 @click.option("--rate", type=click.Choice(["fft", "peak"]), default="fft", show_default=True)
@@ -235,8 +253,10 @@ def runner(*, method: str = "", model: str = "", weights: Path | str | None = No
 
 
 @click.command()
-@click.argument("first", type=_FOLDER, nargs=-1, required=True)
-@click.option("--against", "second", type=_FOLDER, multiple=True, required=True, metavar="DIR", help="The other model.")
+@click.argument("first", type=inputs.FOLDER, nargs=-1, required=True)
+@click.option(
+    "--against", "second", type=inputs.FOLDER, multiple=True, required=True, metavar="DIR", help="The other model."
+)
 @click.option("--out", type=_FOLDER, metavar="FILE", help="The same as JSON.")
 def compare(first: tuple[Path, ...], second: tuple[Path, ...], out: Path | None) -> None:
     """Whether the model of FIRST errs less than that of --against; each is a folder that evaluate --out made.
@@ -275,8 +295,8 @@ def _cell_told(outcome: Outcome) -> None:
 @click.argument("settings", nargs=-1, metavar="[KEY=VALUE]...")
 @click.option("--only", multiple=True, metavar="AXIS=NAME", help="Some cells: model, train, test, split or seed.")
 @click.option("--score", "wanted", multiple=True, help="Show these, such as rmse or resp_mae; the files have all.")
-@click.option("--plates", type=_FOLDER, metavar="DIR", help="For ladder_…: what plates made, to train on.")
-@click.option("--data", "ladder", type=_FOLDER, metavar="DIR", help="For ladder_…: ladder-1, to test on.")
+@click.option("--plates", type=inputs.FOLDER, metavar="DIR", help="For ladder_…: what plates made, to train on.")
+@click.option("--data", "ladder", type=inputs.FOLDER, metavar="DIR", help="For ladder_…: ladder-1, to test on.")
 @click.option("--people", type=click.IntRange(1), default=16, show_default=True, help="In each stand-in.")
 @click.option("--seconds", type=float, default=20.0, show_default=True, help="Of each of their recordings.")
 @click.option("--out", type=_FOLDER, required=True, metavar="DIR", help="Stand-ins, trainings, scores and tables.")
@@ -295,15 +315,16 @@ def reproduce(
     What is done is kept in --out and not done again; the recipes may share one. The table goes to NAME.md and NAME.csv
     there, with all scores. KEY=VALUE changes the recipe: training.epochs=1 matrix.seed=[1,2]. Needs [train].
     """
-    from vitalcam import paper_tables
     from vitalcam import recipes as all_recipes
-    from vitalcam import reproduce as bench
 
     for score in wanted:
         if score not in all_recipes.SCORES:
             raise UnknownName("score", score, all_recipes.SCORES)
-    _keep_memory(device)
     recipe = all_recipes.load(name, settings)
+    from vitalcam import paper_tables
+    from vitalcam import reproduce as bench
+
+    _keep_memory(device)
     source = _source(recipe, plates, ladder, out, people, seconds)
     how: dict[str, Any] = {"only": only, "device": device, "workers": workers, "run": not done}
     outcomes = bench.reproduce(recipe, source, out, **how, told=None if done else _cell_told)
