@@ -117,7 +117,7 @@ def evaluate(
                 found = _rows(recording, what, protocol)
             except VitalcamError as error:
                 failed[id] = str(error)
-                log.warning("not scored: %s", error)
+                log.info("not scored: %s", error)
                 continue
             if kept:
                 kept.add(recording, found)

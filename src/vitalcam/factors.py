@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -28,7 +28,7 @@ def groups(rows: Sequence[Row], names: Sequence[str]) -> dict[tuple[str, ...], l
     Raises:
         UnknownName: no recording has such an attribute; the message lists those there are.
     """
-    each = [_levels(rows, resolve(rows, name)) for name in names]
+    each = [_levels(rows, resolve([row.attributes for row in rows], name)) for name in names]
     orders = [{label: i for i, label in enumerate(dict.fromkeys(ordered))} for _, ordered in each]
     found: dict[tuple[str, ...], list[Row]] = {}
     for i, row in enumerate(rows):
@@ -40,13 +40,13 @@ def groups(rows: Sequence[Row], names: Sequence[str]) -> dict[tuple[str, ...], l
     return {key: found[key] for key in sorted(found, key=place)}
 
 
-def resolve(rows: Sequence[Row], name: str) -> str:
-    """The full name of an attribute.
+def resolve(attributes: Iterable[Mapping[str, Any]], name: str) -> str:
+    """The full name of an attribute of recordings or windows.
 
     Raises:
         UnknownName: no recording has it, or several attributes end so.
     """
-    known = {"dataset", "subject"}.union(*(row.attributes for row in rows))
+    known = {"dataset", "subject"}.union(*attributes)
     ending = [full for full in known if full.rsplit(".", 1)[-1] == name]
     if name in known:
         return name

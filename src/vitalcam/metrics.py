@@ -216,7 +216,7 @@ def agreement(estimate: ArrayLike, truth: ArrayLike, *, profile: str = "vitalcam
         "rmse": (rmse, _rmse_error(error**2, rmse, profile_named(profile)), n),
         "mape": (*mean_and_error(100 * np.abs(error / t)), n),
         "pearson": (r, math.sqrt(max(1 - r * r, 0) / (n - 2)) if n > 2 else math.nan, n),
-        "ccc": (ccc(e, t), math.nan, n),
+        "ccc": (ccc(e, t) if n > 1 else math.nan, math.nan, n),
         "max_error": (float(np.abs(error).max()), math.nan, n),
         "bias": (*mean_and_error(error), n),
     }

@@ -17,6 +17,7 @@ from vitalcam.evaluate import Evaluation
 from vitalcam.report import files, plain, tabular
 
 _TOOLBOX = {"mae": "MAE", "rmse": "RMSE", "mape": "MAPE", "pearson": "Pearson", "snr_db": "SNR"}
+_UNKNOWN = {0: "no window has one", 1: "one window is too few"}
 _TITLES = {
     "mae": "MAE", "rmse": "RMSE", "mape": "MAPE %", "pearson": "r", "ccc": "CCC", "bias": "bias",
     "max_error": "max", "snr_db": "SNR dB", "macc": "MACC",
@@ -28,18 +29,58 @@ _COVERAGES = np.arange(0.1, 1.01, 0.1)
 def completeness(evaluation: Evaluation) -> list[str]:
     """How many recordings were scored, and for each other one why not."""
     lines = [f"{evaluation.name}: scored {evaluation.scored} of {evaluation.expected} recordings"]
-    return lines + [f"  not scored: {name}: {reason}" for name, reason in evaluation.failed.items()]
+    for name, reason in evaluation.failed.items():
+        lines.append(f"  not scored: {name}: {reason.removeprefix(name.partition('/')[2] + ': ')}")
+    return lines
 
 
-def toolbox(evaluation: Evaluation, quantity: str = "heart_rate") -> list[str]:
-    """Scores in the words of the rPPG-Toolbox, one line each."""
-    how = {"fft": "FFT", "peak": "Peak"}[evaluation.protocol.method]
-    found = evaluation.scores(quantity).metrics
-    lines = [
-        f"{how} {name} ({how} Label): {found[key][0]} +/- {found[key][1]}{' (dB)' if key == 'snr_db' else ''}"
-        for key, name in _TOOLBOX.items()
-    ]
-    return [*lines, f"MACC: {found['macc'][0]} +/- {found['macc'][1]}"]
+def printed(evaluation: Evaluation, scored: Mapping[str, Any], by: Sequence[str] = ()) -> list[str]:
+    """An evaluation as lines for a terminal: what was scored, the scores, those of the groups.
+
+    Args:
+        evaluation: its rows.
+        scored: its `document`.
+        by: attributes that this was made with.
+    """
+    lines = completeness(evaluation)
+    for quantity, found in scored["quantities"].items():
+        lines.append(f"{_heading(quantity, found)}; {_legend(found)}")
+        lines += toolbox(found, evaluation.protocol.method) + answered(evaluation, quantity)
+        lines += _groups(found.get("by", []), by)
+    return lines
+
+
+def toolbox(found: Mapping[str, Any], method: str) -> list[str]:
+    """Scores in the words of the rPPG-Toolbox, one line each.
+
+    Args:
+        found: one of the quantities of a `document`.
+        method: of the protocol.
+    """
+    how = {"fft": "FFT", "peak": "Peak"}[method]
+    titles = {key: f"{how} {name} ({how} Label)" for key, name in _TOOLBOX.items()} | {"macc": "MACC"}
+    units = {"mae": found["unit"], "rmse": found["unit"], "mape": "%", "snr_db": "(dB)"}
+    return [f"{title}: {_in_words(found['metrics'][key], units.get(key, ''))}" for key, title in titles.items()]
+
+
+def _in_words(score: Mapping[str, Any], unit: str) -> str:
+    if score["value"] is None:
+        return f"unknown, {_UNKNOWN.get(score['n'], 'the rates do not vary')}"
+    error = "" if score["standard_error"] is None else f"+/- {_number(score['standard_error'])}"
+    interval = _interval(score, ", 95 % {} to {}")
+    return " ".join(filter(None, [_number(score["value"]), error, unit])) + interval
+
+
+def _legend(found: Mapping[str, Any]) -> str:
+    if found["windows"] == 1:
+        return "one window has no spread"
+    interval = "95 % interval drawing subjects" if found["subjects"] > 1 else "one subject has no interval"
+    return f"+/- standard error, {interval}"
+
+
+def _heading(quantity: str, found: Mapping[str, Any]) -> str:
+    windows, subjects = (f"{found[key]} {key.removesuffix('s' * (found[key] == 1))}" for key in ("windows", "subjects"))
+    return f"{quantity} ({found['unit']}), {windows} of {subjects}"
 
 
 def answered(evaluation: Evaluation, quantity: str = "heart_rate") -> list[str]:
@@ -56,10 +97,10 @@ def answered(evaluation: Evaluation, quantity: str = "heart_rate") -> list[str]:
             f"right ({within}), {_percent(found['wrong'])} wrong"
         )
     if math.isfinite(found["at_risk"]):
-        lines.append(
-            f"with the threshold at which {_percent(trust.RISK)} of the answers are wrong it would answer "
-            f"{_percent(found['at_risk'])}; calibration error {trust.calibration_error(rows):.3f}"
-        )
+        line = f"with the threshold at which {_percent(trust.RISK)} of the answers are wrong it would answer "
+        error = trust.calibration_error(rows)
+        known = f"; calibration error {error:.3f}" if math.isfinite(error) else ""
+        lines.append(f"{line}{_percent(found['at_risk'])}{known}")
     if found["null_windows"]:
         lines.append(f"no number in {_percent(found['silent'])} of {found['null_windows']:.0f} windows without a pulse")
     return lines
@@ -111,7 +152,7 @@ def _scores(rows: Sequence[scores.Row], profile: str, intervals_of: Sequence[str
     """Scores with their intervals, and what became of the windows."""
     found, intervals = scores.scores(rows, profile=profile), scores.intervals(rows, intervals_of)
     metrics = {
-        name: {"value": value, "standard_error": error, "n": n, "interval": intervals.get(name)}
+        name: {"value": value, "standard_error": error if n > 1 else None, "n": n, "interval": intervals.get(name)}
         for name, (value, error, n) in found.metrics.items()
     }
     subjects = len({row.person for row in rows})
@@ -144,7 +185,7 @@ def markdown(evaluation: Evaluation, scored: Mapping[str, Any], by: Sequence[str
     for quantity, found in scored["quantities"].items():
         lines += [
             "",
-            f"## {quantity} ({found['unit']}), {found['windows']} windows of {found['subjects']} subjects",
+            f"## {_heading(quantity, found)}",
             "",
             *(f"- {line}" for line in answered(evaluation, quantity) or [f"coverage {_percent(found['coverage'])}"]),
             "",
@@ -158,8 +199,10 @@ def markdown(evaluation: Evaluation, scored: Mapping[str, Any], by: Sequence[str
             ),
         ]  # fmt: skip
         limits = found["limits_of_agreement"]
-        lines += ["", f"95 % limits of agreement {_number(limits['low'])} to {_number(limits['high'])}."]
-        lines += _groups(found.get("by", []), by)
+        if limits["low"] is not None:
+            lines += ["", f"95 % limits of agreement {_number(limits['low'])} to {_number(limits['high'])}."]
+        groups = _groups(found.get("by", []), by)
+        lines += ["", *groups] if groups else []
     return "\n".join(lines) + "\n"
 
 
@@ -176,12 +219,12 @@ def _groups(groups: Sequence[Mapping[str, Any]], by: Sequence[str]) -> list[str]
         cells += [_number(group["metrics"][name]["value"]) for name in names]
         cells += [_percent(group["answers"][name]) for name in shares]
         rows.append([*cells, str(group["answers"]["windows"]), str(group["subjects"])])
-    return ["", *tabular.markdown(columns, rows)]
+    return tabular.markdown(columns, rows)
 
 
-def _interval(score: Mapping[str, Any]) -> str:
+def _interval(score: Mapping[str, Any], form: str = "({} to {})") -> str:
     low, high = score["interval"] or (None, None)
-    return f"({_number(low)} to {_number(high)})" if low is not None else ""
+    return form.format(_number(low), _number(high)) if low is not None else ""
 
 
 def _number(value: float | None) -> str:
@@ -258,16 +301,18 @@ def rows_csv(evaluation: Evaluation) -> str:
     return tabular.csv_text([*fields, *attributes], rows)
 
 
-def write(evaluation: Evaluation, folder: Path, by: Sequence[str] = ()) -> list[Path]:
+def write(evaluation: Evaluation, folder: Path, by: Sequence[str] = ()) -> dict[str, Any]:
     """Write ``rows.csv``, ``scores.md`` and, last, ``scores.json``.
+
+    Returns:
+        the `document`.
 
     Raises:
         OutputError: they cannot be written.
         UsageError: no recording has an attribute of ``by``.
     """
     scored = document(evaluation, by)
-    return [
-        files.write_text(folder / "rows.csv", rows_csv(evaluation)),
-        files.write_text(folder / "scores.md", markdown(evaluation, scored, by)),
-        files.write_text(folder / "scores.json", json.dumps(scored, indent=1, allow_nan=False) + "\n"),
-    ]
+    files.write_text(folder / "rows.csv", rows_csv(evaluation))
+    files.write_text(folder / "scores.md", markdown(evaluation, scored, by))
+    files.write_text(folder / "scores.json", json.dumps(scored, indent=1, allow_nan=False) + "\n")
+    return scored

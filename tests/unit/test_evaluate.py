@@ -6,6 +6,7 @@ import io
 import json
 import math
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -21,6 +22,7 @@ from vitalcam import metrics, score_tables
 from vitalcam.data import Preparation, Store
 from vitalcam.errors import ConfigError, DatasetError, UnknownName, UsageError
 from vitalcam.evaluate import Protocol, evaluate, predict, read
+from vitalcam.scores import intervals
 from vitalcam.settings import Settings
 from vitalcam.types import ModelSpec, Recording
 
@@ -168,7 +170,7 @@ def test_what_cannot_be_scored_is_said(tmp_path):
     assert (found.scored, found.expected) == (1, 2)
     text = score_tables.completeness(found)
     assert text[0] == "middle: scored 1 of 2 recordings"
-    assert "made/slow: slow: prepared at 25 Hz, but middle works at 30 Hz" in text[1]
+    assert "made/slow: prepared at 25 Hz, but middle works at 30 Hz" in text[1]
 
 
 def test_recordings_that_were_not_prepared_count(tmp_path):
@@ -249,13 +251,39 @@ def evaluation():
 
 
 def test_it_is_printed_as_the_toolbox_prints(evaluation):
-    lines = score_tables.toolbox(evaluation)
+    worse = [dataclasses.replace(row, estimate=row.estimate + math.pi * i) for i, row in enumerate(evaluation.rows)]
+    evaluation = dataclasses.replace(evaluation, rows=tuple(worse))
+    scored = score_tables.document(evaluation)
+    lines = score_tables.toolbox(scored["quantities"]["heart_rate"], "fft")
+    shown = re.fullmatch(r"FFT MAE \(FFT Label\): (\S+) \+/- (\S+) beats/min, 95 % (\S+) to (\S+)", lines[0])
     mae, error, _ = evaluation.scores().metrics["mae"]
-    assert lines[0] == f"FFT MAE (FFT Label): {mae} +/- {error}"
+    known = (mae, error, *intervals(evaluation.rows, ["mae"])["mae"])
+    assert [float(number) for number in shown.groups()] == pytest.approx(known, rel=0.01)
     assert [line.split(":")[0] for line in lines[1:]] == [
         "FFT RMSE (FFT Label)", "FFT MAPE (FFT Label)", "FFT Pearson (FFT Label)", "FFT SNR (FFT Label)", "MACC",
     ]  # fmt: skip
-    assert lines[4].endswith("(dB)")
+    assert " (dB), 95 % " in lines[4]
+    text = score_tables.printed(evaluation, scored)
+    assert text[:2] == [
+        "middle: scored 4 of 4 recordings",
+        "heart_rate (beats/min), 8 windows of 4 subjects; +/- standard error, 95 % interval drawing subjects",
+    ]
+    assert not re.search(r"\d{8}", "\n".join(text)), "rounded"
+
+
+@pytest.mark.parametrize(("n", "reason"), [(0, "no window has one"), (1, "one window is too few")])
+def test_what_is_unknown_has_a_reason_and_no_spread(evaluation, n, reason):
+    row = evaluation.rows[0] if n else dataclasses.replace(evaluation.rows[0], estimate=math.nan)
+    few = dataclasses.replace(evaluation, rows=(row,))
+    scored = score_tables.document(few)
+    text = "\n".join(score_tables.printed(few, scored)) + score_tables.markdown(few, scored)
+    assert f"FFT Pearson (FFT Label): unknown, {reason}" in text
+    assert "1 window of 1 subject; one window has no spread" in text
+    assert "nan" not in text
+    assert "+/- 0" not in text
+    assert "| r | – | – | – |" in text
+    assert "| CCC | – | – | – |" in text
+    assert "limits of agreement" not in text
 
 
 def test_files_say_what_the_scores_say(evaluation, tmp_path):

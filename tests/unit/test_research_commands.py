@@ -4,6 +4,7 @@ import csv
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from _prepared import prepared
@@ -11,7 +12,7 @@ from click.testing import CliRunner
 
 from vitalcam.cli import main
 from vitalcam.commands import research
-from vitalcam.errors import UsageError
+from vitalcam.errors import DatasetError, UsageError
 
 
 @pytest.fixture
@@ -38,11 +39,41 @@ def test_everything_is_written(run, tmp_path):
     assert done.exit_code == 0
     assert "green: scored 5 of 5 recordings" in done.output
     assert "FFT MAE (FFT Label): " in done.output
+    assert "| 2 |" in done.output, "the groups too"
+    assert f"vitalcam: wrote {Path('out/scores.md')}" in done.stderr
     names = {path.name for path in (tmp_path / "out").iterdir()}
     assert {"rows.csv", "scores.md", "scores.json", "heart_rate.scatter.png", "heart_rate.bland_altman.csv"} <= names
     groups = json.loads((tmp_path / "out/scores.json").read_text())["quantities"]["heart_rate"]["by"]
     assert [group["skin_type"] for group in groups] == ["1", "2"]
     assert [group["answers"]["windows"] for group in groups] == [6, 4]
+
+
+@pytest.mark.parametrize("out", [[], ["--out", "out"]])
+def test_an_unknown_attribute_is_refused_before_the_work(run, tmp_path, monkeypatch, out):
+    monkeypatch.setattr("vitalcam.evaluate.evaluate", lambda *_, **__: pytest.fail("it began"))
+    done = run(main, "evaluate", "data", "--by", "skin_type,nonsense", *out)
+    assert (done.exit_code, done.output) == (
+        2, "vitalcam: unknown attribute 'nonsense' (there are: dataset, person.skin_type, subject)\n",
+    )  # fmt: skip
+    assert not (tmp_path / "out").exists()
+
+
+def test_groups_need_no_folder(run):
+    assert "| 2 |" in run(research.evaluate, "data", "--window", "5", "--by", "skin_type").output
+
+
+def test_what_cannot_be_used_is_said_once(run, monkeypatch, caplog):
+    def refuse(recording, _):
+        raise DatasetError(f"{recording.id}: no face was found")
+
+    monkeypatch.setattr("vitalcam.evaluate.on_clock", refuse)
+    monkeypatch.setattr("vitalcam.data.prepare_one", refuse)
+    for command in (research.evaluate, research.prepare):
+        caplog.clear()
+        done = run(command, "data", "--out", command.name)
+        assert done.exit_code == 1
+        assert (done.output + caplog.text).count("p3: no face was found") == 1
+        assert (done.output + caplog.text).count("p3") == 1
 
 
 def test_shards_share_the_work(run, tmp_path):

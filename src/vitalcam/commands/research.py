@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -67,11 +67,12 @@ def folders(folder: Path) -> list[Path]:
 @click.pass_context
 def prepare(ctx: click.Context, folder: Path, out: Path, size_px: int, fs_hz: float) -> None:
     """Cut the faces out of the recordings in FOLDER, ready for training; what is done is not done again."""
+    import logging
+
     from vitalcam import data
 
+    logging.basicConfig(format="vitalcam: %(message)s")  # of a recording that cannot be prepared
     store, failed = data.prepare(recordings(folder), out, data.Preparation(size_px, fs_hz))
-    for sentence in failed:
-        click.echo(f"vitalcam: not prepared: {sentence}", err=True)
     tried, refused = len(store.manifest), len(store.refused)
     click.echo(f"{store.folder}: {tried - refused} of {tried} recordings are ready")
     ctx.exit(1 if failed else 0)
@@ -173,7 +174,9 @@ def _told(now: Progress) -> None:
 @click.option("--profile", default="vitalcam", show_default=True, help="Whose evaluation.")
 @click.option("--rate", type=click.Choice(["fft", "peak"]), default="fft", show_default=True)
 @click.option("--window", "window_s", type=float, default=0.0, show_default=True, metavar="S", help="0 for the whole.")
-@click.option("--step", "step_s", type=float, default=0.0, metavar="S", help="Of windows; one after the other.")
+@click.option(
+    "--step", "step_s", type=float, default=0.0, show_default=True, metavar="S", help="0 for one after the other."
+)
 @click.option("--by", default="", metavar="A,B", help="Attributes whose values get scores of their own.")
 @click.option(
     "--shard", default="1/1", callback=options.shard, metavar="I/N", help="Every N-th recording from the I-th on."
@@ -194,26 +197,39 @@ def evaluate(
     from vitalcam.evaluate import evaluate as run
 
     protocol = Protocol(profile=profile, method=rate, window_s=window_s, step_s=step_s)
+    attributes = [name for name in by.split(",") if name]
+    given: Iterable[Recording] = recordings(folder, shard)
+    if attributes and shard == options.EVERYTHING:
+        given = _with_attributes(given, attributes)
     rows = out / "rows" if out else None
     door = {key: str(what[key]) for key in ("method", "model", "weights") if what[key]} or {"method": "pos"}
-    found = run(recordings(folder, shard), _evaluated(**what), protocol, folder=rows, door=door)
-    click.echo("\n".join(score_tables.completeness(found)))
+    found = run(given, _evaluated(**what), protocol, folder=rows, door=door)
     if shard == options.EVERYTHING:
-        for quantity in found.quantities:
-            lines = [*score_tables.toolbox(found, quantity), *score_tables.answered(found, quantity)]
-            click.echo("\n".join([quantity, *lines]))
-        if out:
-            _report(found, out, [name for name in by.split(",") if name])
+        scored = _write(found, out, attributes) if out else score_tables.document(found, attributes)
+        click.echo("\n".join(score_tables.printed(found, scored, attributes)))
+    else:
+        click.echo("\n".join(score_tables.completeness(found)))
     ctx.exit(1 if found.failed else 0)
 
 
-def _report(found: Evaluation, out: Path, by: list[str]) -> None:
+def _with_attributes(given: Iterable[Recording], names: list[str]) -> list[Recording]:
+    """The recordings; refuses before the work an attribute that none of them has."""
+    from vitalcam import factors, scores
+
+    found = list(given)
+    for name in names:
+        factors.resolve([scores.plain_attributes(recording.attributes) for recording in found], name)
+    return found
+
+
+def _write(found: Evaluation, out: Path, by: list[str]) -> dict[str, Any]:
     from vitalcam import score_tables
     from vitalcam.figures import agreement
 
-    score_tables.write(found, out, by)
-    for quantity in found.quantities:
-        agreement.write(found, quantity, out)
+    scored = score_tables.write(found, out, by)
+    drawn = [path for quantity in found.quantities for path in agreement.write(found, quantity, out)]
+    click.echo(f"vitalcam: wrote {out / 'scores.md'}, beside it rows.csv, scores.json, {len(drawn)} figures", err=True)
+    return scored
 
 
 def _evaluated(method: str, model: str, weights: Path | None, pipe: bool) -> Any:
