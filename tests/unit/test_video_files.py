@@ -1,3 +1,4 @@
+import os
 import struct
 import subprocess
 import sys
@@ -247,15 +248,20 @@ def test_claimed_duration_is_not_believed(tmp_path):
     ]
 
 
-@pytest.mark.parametrize("name", ["one.mp4", "one.png", "one.jpg"])
-def test_one_frame_is_a_video_of_one_frame(tmp_path, name):
-    if name.endswith("mp4"):
-        write_video(tmp_path / name, clip(1), fps_hz=30)
-    else:
-        av.VideoFrame.from_ndarray(clip(1)[0], "rgb24").save(str(tmp_path / name))
-    _, times_s, rgb = read(tmp_path / name)
+def test_one_frame_is_a_video_of_one_frame(tmp_path):
+    write_video(tmp_path / "one.mp4", clip(1), fps_hz=30)
+    _, times_s, rgb = read(tmp_path / "one.mp4")
     assert times_s.tolist() == [0.0]
     np.testing.assert_allclose(rgb.astype(int), clip(1), atol=10)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes")
+def test_a_named_pipe_is_refused_without_waiting_for_it(tmp_path):
+    os.mkfifo(tmp_path / "pipe.mp4")
+    code = "import sys; from vitalcam.video.read import open_video; open_video(sys.argv[1])"
+    words = [sys.executable, "-c", code, str(tmp_path / "pipe.mp4")]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=60)
+    assert "pipe.mp4: is a pipe or a device" in done.stderr
 
 
 def test_tiny_video(tmp_path):
@@ -284,6 +290,10 @@ def audio(path):
         output.mux(stream.encode(None))
 
 
+def picture(path):
+    av.VideoFrame.from_ndarray(clip(1)[0], "rgb24").save(str(path))
+
+
 def cut_mp4(path):
     write_video(path, clip(60), fps_hz=30)
     cut(path, 0.7)
@@ -292,6 +302,8 @@ def cut_mp4(path):
 BAD = {
     "missing.mp4": (lambda path: None, "no such file or folder"),
     "empty.mp4": (lambda path: path.write_bytes(b""), "is empty"),
+    "one.jpg": (picture, "is a picture, not a video"),
+    "one.png": (picture, "is a picture, not a video"),
     "notes.txt": (lambda path: path.write_text("hello\n" * 40), "is text, not a video"),
     "notes.mp4": (lambda path: path.write_text("hello\n" * 40), "is text, not a video"),
     "list.m3u8": (lambda path: path.write_text("#EXTM3U\n#EXTINF:1,\nhttp://127.0.0.1:9/a.ts\n"), "is text, not"),

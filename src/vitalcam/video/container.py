@@ -76,9 +76,12 @@ def open_file(path: Path) -> Video:
         VideoError: no video, or none that decodes.
     """
     with _opened(path, "NONE") as (container, stream):
-        first = next(_pictures(container, stream, _Losses()), None)
+        pictures = _pictures(container, stream, _Losses())
+        first = next(pictures, None)
         if first is None:
             raise VideoError(f"{path}: not one frame of its video can be decoded; record or export it again")
+        if container.format.name.endswith("_pipe") and next(pictures, None) is None:  # jpeg_pipe, png_pipe ...
+            raise VideoError(f"{path}: is a picture, not a video; give a video, or a folder of such pictures")
         turns = _quarter_turns(first)
         size = (first.height, first.width) if turns % 2 else (first.width, first.height)
         info = {

@@ -49,6 +49,10 @@ def open_video(source: Any, *, fps_hz: float | None = None, times_s: Sequence[fl
     path = Path(source)
     if not str(source).strip() or not path.exists():
         raise VideoError(_missing(str(source)))
+    if not (path.is_dir() or path.is_file()):
+        raise VideoError(
+            f"{path}: is a pipe or a device, which cannot be read twice; give a file, a folder or a camera"
+        )
     return _retimed(open_folder(path, stamped=untimed) if path.is_dir() else open_file(path), fps_hz, times)
 
 
