@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import textwrap
 from collections.abc import Mapping
 from itertools import cycle
 from pathlib import Path, PurePath
@@ -10,6 +11,8 @@ from typing import Any
 
 from vitalcam.report import look, panels, words
 from vitalcam.types import Bytes, Estimate, FaceResult, Floats, Result
+
+_COLUMN_CHARACTERS = 78  # so wide are the columns of the head
 
 
 def write_figure(result: Result, path: Path) -> Path:
@@ -98,7 +101,8 @@ def _number(fig: Any, x: float, estimate: Estimate, face: FaceResult | None) -> 
     fig.text(x, 0.905, label.capitalize(), size=10, color="0.35", va="center")
     if estimate.value is None:
         fig.text(x, 0.878, "no value", size=19, weight="bold", color=panels.REFUSED, va="center")
-        fig.text(x, 0.85, words.estimate(estimate), size=9.5, color="0.25", va="center")
+        why = textwrap.fill(words.estimate(estimate), _COLUMN_CHARACTERS)
+        fig.text(x, 0.86, why, size=9.5, color="0.25", va="top")
         return
     fig.text(x, 0.878, words.number(estimate.value, estimate.unit), size=19, weight="bold", va="center")
     spread = words.spread(estimate)

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 _WIDTH = 12
+_CELL_WIDTH = 40  # a rate with its range; what is longer is wrapped, so that it does not push the others apart
 
 
 @dataclass(frozen=True)
@@ -67,7 +68,8 @@ def table(rows: Iterable[tuple[str, Sequence[Line]]]) -> Any:
     drawn = Table(box=SIMPLE_HEAD, pad_edge=False)
     drawn.add_column("source", overflow="fold")
     for heading in ("face", "heart rate", "confidence", "breathing"):
-        drawn.add_column(heading, no_wrap=heading in ("face", "confidence"))
+        short = heading in ("face", "confidence")
+        drawn.add_column(heading, no_wrap=short, max_width=None if short else _CELL_WIDTH)
     for source, entries in rows:
         for line in entries:
             cells = (source, line.face, line.heart_rate, line.confidence, line.breathing)
