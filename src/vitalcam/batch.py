@@ -6,7 +6,6 @@ import dataclasses
 import glob
 import hashlib
 import itertools
-import json
 import logging
 import multiprocessing
 import os
@@ -21,10 +20,9 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from multiprocessing import connection
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
-from vitalcam import __version__, config
-from vitalcam.errors import OutputError, UsageError, VitalcamError
+from vitalcam.errors import UsageError, VitalcamError
 from vitalcam.report import bids, files, plain, terminal
 from vitalcam.report.outputs import Outputs
 from vitalcam.settings import Settings
@@ -43,7 +41,6 @@ VIDEO_SUFFIXES = frozenset({
 """Files that are measured when a folder is given; a file that is named is tried whatever it is called."""
 
 _NAME_BYTES = 120  # most systems allow 255, of which BIDS and a file that is being written take some 70
-_ROW = {"path", "state", "digest", "name", "status", "files", "lines"}  # what resuming needs of a manifest's row
 
 
 @dataclass(frozen=True)
@@ -119,7 +116,7 @@ def expand(sources: Iterable[str]) -> tuple[list[str], list[str]]:
             if videos:
                 notes.append(f"{name}: a folder of videos; measuring the {len(videos)} in it")
             for each in videos or [name]:
-                inputs.setdefault(_absolute(each), each)
+                inputs.setdefault(absolute(each), each)
     return list(inputs.values()), notes
 
 
@@ -134,9 +131,9 @@ def names(sources: Iterable[str], taken: Mapping[str, str] | None = None) -> dic
     {'a/vid.avi': 'a_vid', 'b/vid.avi': 'b_vid', 'c.mp4': 'c.mp4', 'c.mov': 'c.mov'}
     """
     sources, taken = list(sources), taken or {}
-    chosen = {source: taken[_absolute(source)] for source in sources if _absolute(source) in taken}
+    chosen = {source: taken[absolute(source)] for source in sources if absolute(source) in taken}
     used = set(map(_key, taken.values()))
-    for depth in range(2 * max((len(Path(_absolute(s)).parts) for s in sources), default=0)):
+    for depth in range(2 * max((len(Path(absolute(s)).parts) for s in sources), default=0)):
         candidates = {source: _candidate(source, depth) for source in sources if source not in chosen}
         counts = Counter(map(_key, candidates.values()))
         fits = {s: name for s, name in candidates.items() if counts[_key(name)] == 1 and _key(name) not in used}
@@ -199,69 +196,6 @@ def workers(count: int) -> Iterator[Executor | None]:
         raise
     finally:
         executor.shutdown(cancel_futures=True)
-
-
-class Manifest:
-    """What was done in an output folder: a line of JSON for each input, the last one counts.
-
-    Args:
-        folder: that holds it.
-    """
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.path = folder / "manifest.jsonl"
-        self.rows: dict[str, dict[str, Any]] = {}
-        text = self.path.read_text(encoding="utf-8") if self.path.exists() else ""
-        self._start = "" if text.endswith("\n") or not text else "\n"
-        for line in text.splitlines():
-            with suppress(ValueError):  # a line that was cut off: its input is measured again
-                row = json.loads(line)
-                if isinstance(row, dict) and row.keys() >= _ROW:
-                    self.rows[row["path"]] = row
-
-    @property
-    def names(self) -> dict[str, str]:
-        """Names by absolute path."""
-        return {path: row["name"] for path, row in self.rows.items()}
-
-    def before(self, task: Task) -> Outcome | None:
-        """The outcome of a task that was done with the same input and settings and whose files are there."""
-        row = self.rows.get(_absolute(task.source))
-        if row is None or row["status"] == "failed" or is_camera(task.source):
-            return None
-        same = row["state"] == _state(task.source) and row["digest"] == _digest(task)
-        if not same or not all((self.folder / name).exists() for name in row["files"]):
-            return None
-        lines = tuple(terminal.Line(**line) for line in row["lines"])
-        document = ""
-        if task.document and task.outputs.json:
-            document = plain.dumps(json.loads(task.outputs.json.read_text(encoding="utf-8")))
-        return Outcome(task, row["status"], lines=lines, document=document, files=tuple(row["files"]), done_before=True)
-
-    def add(self, outcome: Outcome) -> None:
-        """Append an outcome.
-
-        Raises:
-            OutputError: the manifest cannot be written.
-        """
-        row = {
-            "path": _absolute(outcome.task.source),
-            "state": _state(outcome.task.source),
-            "digest": _digest(outcome.task),
-            "name": outcome.task.name,
-            "status": outcome.status,
-            "error": outcome.error,
-            "files": [os.path.relpath(name, self.folder) for name in outcome.files],
-            "lines": [dataclasses.asdict(line) for line in outcome.lines],
-        }
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            with self.path.open("a", encoding="utf-8") as file:
-                file.write(self._start + plain.dumps(row) + "\n")
-            self._start = ""
-        except OSError as error:
-            raise OutputError(f"{self.path}: cannot be written: {error.strerror}; choose another place") from None
 
 
 def _measure(task: Task, progress: Progress | None) -> Result:
@@ -367,22 +301,6 @@ def _key(name: str) -> str:
     return bids.label(name).lower()
 
 
-def _absolute(source: str) -> str:
+def absolute(source: str) -> str:
+    """What tells a source from all others: its absolute path; a camera is as it is named."""
     return source if is_camera(source) else str(Path(source).absolute())
-
-
-def _state(source: str) -> list[int] | None:
-    """Size and time of the last change of a file, or of all files of a folder; None where there is none."""
-    path = Path(source)
-    try:
-        stats = [entry.stat() for entry in path.iterdir()] if path.is_dir() else [path.stat()]
-    except OSError:
-        return None
-    return [len(stats), sum(s.st_size for s in stats), max((s.st_mtime_ns for s in stats), default=0)]
-
-
-def _digest(task: Task) -> str:
-    """Names everything but the input that the files depend on."""
-    outputs = {key: value is not None for key, value in dataclasses.asdict(task.outputs).items()}
-    wanted = outputs | {"neurokit": task.outputs.neurokit, "fps_hz": task.fps_hz, "version": __version__}
-    return config.digest({"settings": config.to_dict(task.settings), **wanted})

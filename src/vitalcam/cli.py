@@ -13,21 +13,23 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from vitalcam import __version__
-from vitalcam.errors import MissingExtra, UsageError, VitalcamError
+from vitalcam.commands import options
+from vitalcam.errors import ConfigError, MissingExtra, UsageError, VitalcamError
+from vitalcam.settings import Settings
 
 if TYPE_CHECKING:
-    from vitalcam.batch import Manifest, Outcome, Task
-    from vitalcam.report.outputs import Outputs
-    from vitalcam.settings import Settings
+    from vitalcam.batch import Outcome, Task
+    from vitalcam.commands.asked import Asked
+    from vitalcam.manifest import Manifest
 
-_FILE = click.Path(path_type=Path)
+_FILE = options.PLACE
+_DEFAULT = Settings().resolved()
 
 _ELSEWHERE = {
     **dict.fromkeys(("models", "weights"), "models"),
@@ -70,6 +72,9 @@ class _Commands(click.Group):
         except KeyboardInterrupt:
             _tell("interrupted")
             ctx.exit(130)
+        except ConfigError as error:
+            _tell(self._by_option(ctx, str(error)))
+            ctx.exit(2)
         except VitalcamError as error:
             _tell(str(error))
             ctx.exit(2 if isinstance(error, UsageError) else 1)
@@ -84,6 +89,13 @@ class _Commands(click.Group):
             _drop_stdout()
             _tell(f"stdout: cannot be written: {error.strerror or error}; choose another place")
             ctx.exit(1)
+
+    def _by_option(self, ctx: click.Context, message: str) -> str:
+        """What is said of a setting, said of the option that sets it."""
+        command = self.get_command(ctx, ctx.invoked_subcommand or "")
+        setters = {p.name: p.opts[0] for p in command.params if isinstance(p, click.Option)} if command else {}
+        name, _, rest = message.partition(" is ")
+        return f"{setters[name]} is {rest}" if name in setters else message
 
 
 def _drop_stdout() -> None:
@@ -112,37 +124,16 @@ def _positive(_: click.Context, __: click.Parameter, value: float | None) -> flo
     return value
 
 
-@dataclass(frozen=True)
-class _Asked:
-    """What `measure` was asked for, as click gives it."""
-
-    sources: tuple[str, ...]
-    method: str
-    model: str
-    backend: str
-    faces: int | None
-    window_s: float
-    resp_window_s: float
-    step_s: float
-    min_confidence: float
-    fps_hz: float | None
-    camera_s: float
-    json: str | None
-    csv: Path | None
-    bids: Path | None
-    edf: Path | None
-    figure: Path | None
-    neurokit: bool
-    out: Path | None
-    resume: bool
-    jobs: int
-    quiet: bool
-
-
 @main.command(no_args_is_help=True)
 @click.argument("sources", nargs=-1, metavar="SOURCE...")
-@click.option("--method", default="", help="Classical method in place of the network; see vitalcam methods.")
-@click.option("--model", default="", metavar="NAME", help="Another network; see vitalcam models.")
+@click.option(
+    "--method", default="", metavar="NAME", show_default=_DEFAULT.method or False,
+    help="Measure by a classical method; see vitalcam methods.",
+)  # fmt: skip
+@click.option(
+    "--model", default="", metavar="NAME", show_default=_DEFAULT.model or False,
+    help="Measure by a network; see vitalcam models.",
+)  # fmt: skip
 @click.option(
     "--backend", type=click.Choice(["onnx", "openvino", "torch"]), default="onnx", show_default=True,
     help="What runs the network.",
@@ -182,7 +173,9 @@ def measure(ctx: click.Context, /, **given: Any) -> None:
     Nothing is written unless asked for. Exit code 0: measured; 1: an input failed; 2: wrong usage; 3: nothing failed,
     but no number can be trusted.
     """
-    ctx.exit(_measure(_Asked(**given)))
+    from vitalcam.commands.asked import Asked
+
+    ctx.exit(_measure(Asked(**given)))
 
 
 @main.command()
@@ -201,29 +194,21 @@ def methods() -> None:
     terminal.console().print(table)
 
 
-def _measure(asked: _Asked) -> int:
-    from vitalcam import batch, registry, runtime
-    from vitalcam.report import files, plain
+def _measure(asked: Asked) -> int:
+    from vitalcam import batch
+    from vitalcam.commands import asked as asking
+    from vitalcam.report import plain
 
-    asked = _with_stray_source(asked)
-    settings = _settings(asked)
-    if settings.model:
-        runtime.card_of(settings.model)
-    else:
-        registry.find("methods", settings.method)
-    inputs, notes = batch.expand(asked.sources)
-    _refuse_odd(asked, inputs)
-    if asked.out:
-        files.probe(asked.out, folder=True)
-    manifest = batch.Manifest(asked.out) if asked.out else None
-    tasks = _tasks(asked, settings, inputs, manifest)
-    for note in notes:
+    asked = asking.with_stray_source(asked)
+    plan = asking.plan(asked)
+    tasks = plan.tasks
+    for note in plan.notes:
         _say(asked, note)
     if asked.out and not tasks[0].outputs.edf:
         _say(asked, 'no EDF files: for these, pip install "vitalcam[edf]"')
     outcomes: list[Outcome] = []
     try:
-        for outcome in _outcomes(asked, tasks, manifest):
+        for outcome in _outcomes(asked, tasks, plan.manifest):
             outcomes.append(outcome)
             _report_one(asked, outcome, len(tasks))
     except KeyboardInterrupt:
@@ -231,89 +216,16 @@ def _measure(asked: _Asked) -> int:
         _tell(f"interrupted with {len(outcomes)} of {len(tasks)} inputs done{hint}")
         return 130
     finally:
-        outcomes.sort(key=lambda outcome: inputs.index(outcome.task.source))
-        if asked.json not in (None, "-") and outcomes:
-            plain.write_documents([o.document for o in outcomes], Path(str(asked.json)), one=len(tasks) == 1)
+        order = {task.source: number for number, task in enumerate(tasks)}
+        outcomes.sort(key=lambda outcome: order[outcome.task.source])
+        if asked.json_file and outcomes:
+            plain.write_documents([o.document for o in outcomes], asked.json_file, one=len(tasks) == 1)
     _say_written(asked, outcomes, len(tasks))
     _report_all(asked, outcomes)
     return batch.exit_code(outcomes)
 
 
-def _with_stray_source(asked: _Asked) -> _Asked:
-    """``--json clip.mp4``: the word after --json is an input unless it can be a JSON file."""
-    import dataclasses
-    import glob
-
-    from vitalcam.batch import is_camera
-
-    word = asked.json or "-"
-    if word != "-" and Path(word).suffix.lower() not in (".json", ".jsonl"):
-        if not (Path(word).exists() or glob.has_magic(word) or is_camera(word)):
-            raise UsageError(f"--json {word}: is no input, and a file for JSON must end in .json or .jsonl")
-        asked = dataclasses.replace(asked, json="-", sources=(word, *asked.sources))
-    if not asked.sources:
-        raise UsageError("no input; give a video, a folder or a camera, see vitalcam measure --help")
-    return asked
-
-
-def _settings(asked: _Asked) -> Settings:
-    from vitalcam.settings import Settings
-
-    if asked.method and asked.model:
-        raise UsageError(f"--method {asked.method} and --model {asked.model}: one of them measures; give one")
-    names = ("method", "model", "backend", "faces", "window_s", "resp_window_s", "step_s", "min_confidence")
-    return Settings(**{name: getattr(asked, name) for name in names}).resolved()
-
-
-def _refuse_odd(asked: _Asked, inputs: list[str]) -> None:
-    """Raise UsageError for what does not go together."""
-    if asked.resume and not asked.out:
-        raise UsageError("--resume: needs the --out DIR of the run that it goes on with")
-    single = {"--csv": asked.csv, "--edf": asked.edf, "--figure": asked.figure}
-    for option, path in single.items():
-        if path and len(inputs) > 1:
-            raise UsageError(f"{option} {path}: is one file, but there are {len(inputs)} inputs; use --out DIR")
-    written = [path for path in (*single.values(), asked.json and Path(asked.json)) if path and path.exists()]
-    for path in written:
-        if any(Path(name).exists() and path.samefile(name) for name in inputs):
-            raise UsageError(f"{path}: is an input; give another name for the output")
-
-
-def _tasks(asked: _Asked, settings: Settings, inputs: list[str], manifest: Manifest | None) -> list[Task]:
-    """The tasks; raises before the work what would fail after it."""
-    from vitalcam import batch
-    from vitalcam.report import files
-
-    names = batch.names(inputs, manifest.names if manifest else None)
-    if asked.json not in (None, "-"):
-        files.probe(Path(str(asked.json)))
-    tasks = [
-        batch.Task(
-            source=source,
-            name=names[source],
-            settings=settings,
-            outputs=_outputs(asked, names[source]),
-            fps_hz=asked.fps_hz,
-            camera_s=asked.camera_s,
-            document=asked.json is not None,
-        )
-        for source in inputs
-    ]
-    tasks[0].outputs.check()
-    return tasks
-
-
-def _outputs(asked: _Asked, name: str) -> Outputs:
-    import dataclasses
-
-    from vitalcam.report.outputs import Outputs
-
-    named = {"csv": asked.csv, "bids": asked.bids, "edf": asked.edf, "figure": asked.figure}
-    base = Outputs.everything(asked.out, name) if asked.out else Outputs()
-    return dataclasses.replace(base, **{k: v for k, v in named.items() if v}, neurokit=asked.neurokit)
-
-
-def _outcomes(asked: _Asked, tasks: list[Task], manifest: Manifest | None) -> Iterator[Outcome]:
+def _outcomes(asked: Asked, tasks: list[Task], manifest: Manifest | None) -> Iterator[Outcome]:
     """Outcomes as they come: those from before first, then the new ones, each noted in the manifest."""
     from vitalcam import batch
     from vitalcam.report import progress
@@ -336,7 +248,7 @@ def _outcomes(asked: _Asked, tasks: list[Task], manifest: Manifest | None) -> It
             yield outcome
 
 
-def _report_one(asked: _Asked, outcome: Outcome, count: int) -> None:
+def _report_one(asked: Asked, outcome: Outcome, count: int) -> None:
     from vitalcam.report import plain
 
     if outcome.error:
@@ -350,16 +262,16 @@ def _report_one(asked: _Asked, outcome: Outcome, count: int) -> None:
             _say(asked, f"{path}: not written, there is no waveform")
 
 
-def _say_written(asked: _Asked, outcomes: list[Outcome], count: int) -> None:
+def _say_written(asked: Asked, outcomes: list[Outcome], count: int) -> None:
     """Name the files; those of many inputs are in the manifest."""
     written = [name for o in outcomes if count == 1 and not o.done_before for name in o.files]
-    if asked.json not in (None, "-"):
-        written.append(str(asked.json))
+    if asked.json_file:
+        written.append(str(asked.json_file))
     if written:
         _say(asked, f"wrote {', '.join(written)}")
 
 
-def _report_all(asked: _Asked, outcomes: list[Outcome]) -> None:
+def _report_all(asked: Asked, outcomes: list[Outcome]) -> None:
     from collections import Counter
 
     from vitalcam.report import terminal
@@ -374,7 +286,7 @@ def _report_all(asked: _Asked, outcomes: list[Outcome]) -> None:
         _say(asked, ", ".join(f"{counts[status]} {status}" for status in ("measured", "abstained", "failed")))
 
 
-def _say(asked: _Asked, note: str) -> None:
+def _say(asked: Asked, note: str) -> None:
     if not asked.quiet:
         _tell(note)
 

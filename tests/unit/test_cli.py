@@ -142,7 +142,7 @@ def test_no_wave_no_edf_and_it_says_so(run: Run) -> None:
         (["a.mp4", "--figure", "x.gif"], "x.gif: a figure is one of .png, .pdf, .svg"),
         (["a.mp4", "--method", "pso"], "unknown method 'pso'; did you mean 'pos'?"),
         (["a.mp4", "b.mp4", "--model", "nope"], "unknown model 'nope' (there are: "),
-        (["a.mp4", "--window", "1"], "window_s is 1.0; it must be 4.5 to 120 seconds"),
+        (["a.mp4", "--window", "1"], "--window is 1.0; it must be 4.5 to 120 seconds"),
         (["a.mp4", "--resume"], "--resume: needs the --out DIR"),
         (["a.mp4", "--csv", "a.mp4"], "a.mp4: is an input"),
         (["--json", "x.json"], "no input"),
@@ -153,6 +153,19 @@ def test_no_wave_no_edf_and_it_says_so(run: Run) -> None:
         (["a.mp4", "--json", "out.txt"], "--json out.txt: is no input, and a file for JSON must end in .json"),
         (["a.mp4", "--faces", "0"], "'0' is not a number of faces"),
         (["a.mp4", "--jobs", "0"], "0 is not in the range"),
+        (["a.mp4", "--min-confidence", "2"], "--min-confidence is 2.0; it must be 0 to 1"),
+        (["a.mp4", "--csv", "x.json"], "x.json: a file of this format ends in .csv"),
+        (["a.mp4", "--edf", "x.csv"], "x.csv: a file of this format ends in .edf"),
+        (["a.mp4", "--out", "o", "--json", "o/a.json"], "o/a.json: would be written twice"),
+        (["a.mp4", "--out", "o", "--json", "sub/../o/a.json"], "o/a.json: would be written twice"),
+        (["a.mp4", "--neurokit", "--edf", "x.edf"], "--neurokit: names columns of CSV; give --csv FILE or --out DIR"),
+        (["a.mp4", "--method", "pos", "--backend", "openvino"], "--backend openvino: runs networks, pos is none"),
+        (["a.mp4", "--out", ""], "'--out': the name is empty"),
+        (["a.mp4", "--csv", ""], "'--csv': the name is empty"),
+        (["a.mp4", "--json="], "--json: the name is empty"),
+        (["a.mp4", "--out", "o", "--model", "nope"], "unknown model 'nope'"),
+        (["a.mp4", "--out", "o", "--model", "no/such.onnx"], "no/such.onnx: no such file"),
+        (["a.mp4", "--out", "o", "--model", "a.mp4"], "a.mp4: is not a model"),
     ],
 )
 def test_wrong_usage_is_code_2_with_one_line_before_any_work(run: Run, words: list[str], message: str) -> None:
@@ -161,14 +174,30 @@ def test_wrong_usage_is_code_2_with_one_line_before_any_work(run: Run, words: li
     assert done.exit_code == 2
     assert message in done.stderr
     assert not done.stdout
+    assert {path.name for path in Path().iterdir()} == {"a.mp4", "b.mp4"}
     assert Path("a.mp4").read_text() == "stop"
+
+
+@pytest.mark.parametrize("backend", ["openvino", "torch"])
+def test_a_backend_that_cannot_run_is_refused_before_the_work(
+    run: Run, monkeypatch: pytest.MonkeyPatch, backend: str
+) -> None:
+    from vitalcam import runtime
+
+    _clips(a="stop")
+    (model, *_) = runtime.available()
+    monkeypatch.setitem(sys.modules, backend, None)
+    done = run("measure", "a.mp4", "--model", model.name, "--backend", backend, "--out", "o")
+    assert done.exit_code == 2
+    assert "install the extra first" in done.stderr
+    assert not Path("o").exists()
 
 
 @pytest.mark.parametrize("option", ["--csv", "--figure", "--json", "--out", "--bids"])
 def test_unwritable_output_is_found_before_the_work(run: Run, option: str) -> None:
     _clips(a="stop")
     Path("file").write_text("")
-    place = Path("file") / {"--figure": "x.png", "--json": "x.json"}.get(option, "x")
+    place = Path("file") / {"--figure": "x.png", "--json": "x.json", "--csv": "x.csv"}.get(option, "x")
     done = run("measure", "a.mp4", option, place)
     assert done.exit_code == 1
     assert done.stderr.count("\n") == 1
@@ -228,6 +257,51 @@ def test_out_writes_all_formats_and_resume_leaves_out_what_is_done(run: Run, mon
         "measure", "a.mp4", "--out", "out", "--resume", "--window", "12"
     ).stderr  # fmt: skip
     assert seen == []
+
+
+def test_a_users_own_files_are_not_replaced(run: Run) -> None:
+    Path("vids").mkdir()
+    _clips(**{"vids/t": "stop"})
+    Path("vids/t.csv").write_text("true rates")
+    for words in ([], ["--resume"]):
+        done = run("measure", "vids/t.mp4", "--out", "vids", *words)
+        assert done.exit_code == 1
+        assert done.stderr.startswith("vitalcam: vids/t.csv: is there and not in the folder's manifest; give another")
+    assert Path("vids/t.csv").read_text() == "true rates"
+    assert sorted(path.name for path in Path("vids").iterdir()) == ["t.csv", "t.mp4"]
+    Path("vids/t.csv").unlink()
+    Path("vids/manifest.jsonl").write_text('{"clip": "t.mp4"}\n')
+    assert "vids/manifest.jsonl: is no manifest that vitalcam wrote" in run(
+        "measure", "vids/t.mp4", "--out", "vids"
+    ).stderr  # fmt: skip
+
+
+def test_our_own_files_are_replaced_and_those_of_an_interrupted_call(run: Run) -> None:
+    _clips(a="good", b="stop")
+    assert run("measure", "a.mp4", "b.mp4", "--out", "out").exit_code == 130
+    assert run("measure", "a.mp4", "--out", "out").exit_code == 0
+    Path("out/b.csv").write_text("written before the interrupt")
+    _clips(b="good")
+    refused = run("measure", "a.mp4", "b.mp4", "--out", "out")
+    assert "out/b.csv: is there" in refused.stderr
+    assert "or --resume if an interrupted call left it" in refused.stderr
+    assert run("measure", "a.mp4", "b.mp4", "--out", "out", "--resume").exit_code == 0
+    assert Path("out/b.csv").read_text().startswith("time_s")
+
+
+def test_names_that_bids_cannot_tell_apart_do_not_replace_each_other(run: Run) -> None:
+    for name in ("a b.mp4", "a-b.mp4", "顔.mp4", "脈.mp4"):
+        Path(name).write_text("good")
+    for first, second, subject in (("a b.mp4", "a-b.mp4", "sub-ab"), ("顔.mp4", "脈.mp4", "sub-video")):
+        assert run("measure", first, "--bids", "data").exit_code == 0
+        (table,) = Path("data", subject).rglob("*.tsv.gz")
+        written = table.stat().st_mtime_ns
+        Path(second).write_text("stop")
+        done = run("measure", second, "--bids", "data")
+        assert done.exit_code == 1
+        assert "is of another recording; rename the video or give another folder" in done.stderr
+        assert table.stat().st_mtime_ns == written
+        assert run("measure", Path(first).absolute(), "--bids", "data").exit_code == 0, "the same again"
 
 
 def test_interrupt_keeps_what_is_finished(run: Run) -> None:
@@ -291,6 +365,29 @@ def test_methods_lists_every_method(run: Run) -> None:
 
     listed = run("methods").stdout
     assert all(name in listed for name in registry.names("methods"))
+
+
+@pytest.mark.parametrize(("default", "option", "shown"), [("", "--method", "pos"), ("ours", "--model", "ours")])
+def test_help_shows_what_measures_by_default(default: str, option: str, shown: str) -> None:
+    code = (
+        f"from vitalcam import settings; settings.DEFAULT_MODEL = {default!r};"
+        "from vitalcam.cli import main; main(['measure', '--help'])"
+    )
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    rows = " ".join(said.split()).split(" --")
+    assert [row.split()[0] for row in rows if f"[default: ({shown})]" in row] == [option.removeprefix("--")]
+
+
+def test_an_interrupt_while_importing_is_one_line() -> None:
+    code = (
+        "import sys, types\n"
+        "def find_spec(name, *_):\n"
+        "    if name == 'click': raise KeyboardInterrupt\n"
+        "sys.meta_path.insert(0, types.SimpleNamespace(find_spec=find_spec))\n"
+        "from vitalcam.__main__ import main; main()"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (130, "vitalcam: interrupted\n")
 
 
 def test_help_and_version_import_nothing_heavy() -> None:

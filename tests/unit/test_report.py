@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import csv
 import gzip
+import itertools
 import json
 import math
 from pathlib import Path
@@ -151,11 +152,21 @@ def test_bids_files_follow_the_specification(tmp_path: Path) -> None:
 
 
 def test_bids_keeps_a_description_and_makes_each_face_a_subject(tmp_path: Path) -> None:
-    (tmp_path / "dataset_description.json").write_text("mine")
+    mine = '{"Name": "mine"}'
+    (tmp_path / "dataset_description.json").write_text(mine)
     written = report.write_bids(result(face(), face(2)), tmp_path)
     assert sorted({path.parts[-3] for path in written}) == ["sub-annaface1", "sub-annaface2"]
-    assert (tmp_path / "dataset_description.json").read_text() == "mine"
+    assert (tmp_path / "dataset_description.json").read_text() == mine
     assert report.write_bids(result(), tmp_path) == ()
+
+
+def test_bids_refuses_a_damaged_description_and_subjects_of_others(tmp_path: Path) -> None:
+    report.write_bids(result(face(), face(2)), tmp_path)
+    with pytest.raises(OutputError, match=r"sub-annaface1_.*\.json: is of another recording"):
+        report.write_bids(result(face(), source="clips/annaface1.mp4"), tmp_path)
+    (tmp_path / "dataset_description.json").write_text("mine")
+    with pytest.raises(OutputError, match=r"dataset_description\.json: is not JSON"):
+        report.write_bids(result(face()), tmp_path)
 
 
 def test_edf_holds_the_waves_and_marks_gaps(tmp_path: Path) -> None:
@@ -243,6 +254,24 @@ def test_table_lines() -> None:
     assert not terminal.measured(result())
     assert terminal.measured(result(face(heart_bpm=None)))
     assert not terminal.measured(result(face(heart_bpm=None, resp_bpm=None)))
+
+
+def test_a_long_cell_of_a_table_is_wrapped() -> None:
+    from rich.console import Console
+
+    console = Console(width=160)
+    with console.capture() as said:
+        console.print(terminal.table([("a.mp4", [terminal.Line(heart_rate="failed: " + "what went wrong, " * 9)])]))
+    assert max(map(len, said.get().splitlines())) < 100
+    assert "failed: what went wrong" in said.get()
+
+
+def test_reasons_in_the_head_of_a_figure_do_not_run_into_one_another() -> None:
+    nobody = face(heart_bpm=None, resp_bpm=None, reason="no_pulse", seconds=12)
+    drawn = report.figure(result(nobody))
+    boxes = [text.get_window_extent() for text in drawn.texts]
+    boxes += [ax.get_window_extent() for ax in drawn.axes if ax.images]
+    assert not any(one.overlaps(other) for one, other in itertools.combinations(boxes, 2))
 
 
 @pytest.mark.parametrize(

@@ -8,13 +8,22 @@ from typing import TYPE_CHECKING
 
 import click
 
+from vitalcam.commands import options
+
 if TYPE_CHECKING:
     from vitalcam.batch import Progress
     from vitalcam.types import Result, Video
 
 
 @click.command()
-@click.option("--out", type=click.Path(path_type=Path), default=Path(), metavar="DIR", help="Where the figure goes.")
+@click.option(
+    "--out",
+    type=options.PLACE,
+    default=Path(),
+    show_default="this folder",
+    metavar="DIR",
+    help="Where the figure goes.",
+)
 @click.option("--heart-rate", type=click.FloatRange(45, 180), metavar="BPM", help="Paint a face of this rate instead.")
 @click.option("--seconds", type=click.FloatRange(10, 300), metavar="S", help="Paint a face for so long instead.")
 @click.pass_context

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
 import click
 
 EVERYTHING = slice(0, None, 1)
@@ -26,3 +29,15 @@ def shard(_ctx: click.Context, _parameter: click.Parameter, text: str) -> slice:
         return every_nth(text)
     except ValueError as error:
         raise click.BadParameter(str(error)) from None
+
+
+class _Place(click.Path):
+    """A path; not the empty word, which would mean the current folder."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if not str(value).strip():
+            self.fail("the name is empty; give one, or . for this folder", param, ctx)
+        return super().convert(value, param, ctx)
+
+
+PLACE = _Place(path_type=Path)

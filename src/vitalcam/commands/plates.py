@@ -6,9 +6,11 @@ from pathlib import Path
 
 import click
 
+from vitalcam.commands import options
+
 
 @click.command()
-@click.option("--out", type=click.Path(path_type=Path), required=True, metavar="DIR", help="Where the plates go.")
+@click.option("--out", type=options.PLACE, required=True, metavar="DIR", help="Where the plates go.")
 @click.option("--count", "-n", type=click.IntRange(1), default=400, show_default=True, help="Plates that teach.")
 @click.option("--validation", type=click.IntRange(0), default=40, show_default=True, help="That choose the best epoch.")
 @click.option("--size", "size_px", type=click.IntRange(36), default=36, show_default=True, metavar="PX")

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("scenario", required=False)
-@click.option("--out", type=click.Path(path_type=Path), metavar="DIR", help="Where the recordings go.")
+@click.option("--out", type=options.PLACE, metavar="DIR", help="Where the recordings go.")
 @click.option("--count", "-n", type=click.IntRange(1), default=1, show_default=True, help="How many people.")
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of the first; the others follow.")
 @click.option("--seconds", type=click.FloatRange(1, 600), default=20.0, show_default=True, metavar="S")

@@ -27,7 +27,7 @@ def whole(path: Path) -> Iterator[Path]:
         yield part
         part.replace(path)
     except OSError as error:
-        raise _cannot(path, error) from None
+        raise cannot(path, error) from None
     finally:
         _discard(part)
 
@@ -53,7 +53,7 @@ def probe(path: Path, *, folder: bool = False) -> None:
         with tempfile.TemporaryFile(dir=place):  # folders that are missing will be made in it
             pass
     except OSError as error:
-        raise _cannot(path, error) from None
+        raise cannot(path, error) from None
 
 
 def discard_unfinished() -> None:
@@ -68,5 +68,6 @@ def _discard(part: Path) -> None:
     _unfinished.discard(part)
 
 
-def _cannot(path: Path, error: OSError) -> OutputError:
+def cannot(path: Path, error: OSError) -> OutputError:
+    """The error for a path that the system does not let us write."""
     return OutputError(f"{path}: cannot be written: {error.strerror or error}; choose another place")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from vitalcam.errors import MissingExtra
+from vitalcam.errors import MissingExtra, UsageError
 from vitalcam.report import bids, edf, files, look, plain, plot, tables
 from vitalcam.types import Result
 
@@ -38,14 +38,23 @@ class Outputs:
             figure=folder / f"{name}.png",
         )
 
+    @property
+    def paths(self) -> tuple[Path, ...]:
+        """Every file but those of BIDS, whose names depend on the faces."""
+        single = (path for path in (self.json, self.edf, self.figure) if path)
+        return (*single, *(tables.paths(self.csv) if self.csv else ()))
+
     def check(self) -> None:
         """Find out before the work whether everything can be written.
 
         Raises:
             OutputError: a place cannot be written.
-            UsageError: the figure's name has no known ending, or an extra is missing.
+            UsageError: a name has another ending than its format, or an extra is missing.
         """
-        for path in filter(None, (self.json, self.csv, self.edf, self.figure)):
+        for path, ending in ((self.csv, ".csv"), (self.edf, ".edf")):
+            if path and path.suffix.lower() != ending:
+                raise UsageError(f"{path}: a file of this format ends in {ending}; give a name that ends so")
+        for path in self.paths:
             files.probe(path)
         if self.bids:
             files.probe(self.bids, folder=True)

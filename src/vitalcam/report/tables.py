@@ -22,6 +22,11 @@ FEATURE_COLUMNS = (
 """What is behind a confidence; always there and in this order, so that tables of many videos can be stacked."""
 
 
+def paths(path: Path) -> tuple[Path, Path, Path]:
+    """The files that `write_csv` writes."""
+    return path, path.with_name(f"{path.stem}.windows.csv"), path.with_name(f"{path.stem}.ibi.csv")
+
+
 def write_csv(result: Result, path: Path, *, neurokit: bool = False) -> tuple[Path, Path, Path]:
     """Write the waveforms to ``path``, the windows to ``<stem>.windows.csv`` and the beats to ``<stem>.ibi.csv``.
 
@@ -44,9 +49,9 @@ def write_csv(result: Result, path: Path, *, neurokit: bool = False) -> tuple[Pa
         for face_id, time_s, table in tables
         for i, t in enumerate(time_s)
     )
-    windows, beats = (path.with_name(f"{path.stem}.{what}.csv") for what in ("windows", "ibi"))
+    waves, windows, beats = paths(path)
     return (
-        _write(path, [*header, *names], rows),
+        _write(waves, [*header, *names], rows),
         _write(windows, *_windows(result)),
         _write(beats, [*header, "ibi_ms"], _beats(result)),
     )
