@@ -91,6 +91,25 @@ def test_shards_share_the_work(run, tmp_path):
         research.evaluate.main(["data", "--shard", "4/3"])
 
 
+@pytest.mark.parametrize(
+    ("words", "where", "says"),
+    [
+        ("evaluate data --out out", "vitalcam.evaluate.evaluate", "; repeat the same call to go on"),
+        ("evaluate data", "vitalcam.evaluate.evaluate", ""),
+        ("prepare data --out out", "vitalcam.data.prepare", "; repeat the same call to go on"),
+        ("train mmrphys --out out", "vitalcam.train.train", "; repeat the same call to go on"),
+        ("reproduce ladder_rank --out out", "vitalcam.recipes.load", "; repeat the same call to go on"),
+    ],
+)
+def test_an_interrupt_says_how_to_go_on_where_that_is_so(run, monkeypatch, words, where, says):
+    def stop(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(where, stop)
+    done = run(main, *words.split())
+    assert (done.exit_code, done.output) == (130, f"vitalcam: interrupted{says}\n")
+
+
 def test_two_evaluations_are_compared(run, tmp_path):
     for method in ("green", "pos"):
         run(research.evaluate, "data", "--method", method, "--window", "5", "--out", method)

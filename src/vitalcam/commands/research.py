@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from vitalcam.commands import inputs, options
+from vitalcam.commands.resumable import Resumable
 from vitalcam.errors import DatasetError, UnknownName, UsageError
 
 if TYPE_CHECKING:
@@ -59,7 +60,7 @@ def folders(folder: Path) -> list[Path]:
     return sorted(found.values())
 
 
-@click.command()
+@click.command(cls=Resumable)
 @click.argument("folder", type=inputs.FOLDER)
 @click.option("--out", type=_FOLDER, required=True, metavar="DIR", help="Where prepared recordings go.")
 @click.option("--size", "size_px", type=int, default=72, show_default=True, metavar="PX", help="Side of the crops.")
@@ -78,7 +79,7 @@ def prepare(ctx: click.Context, folder: Path, out: Path, size_px: int, fs_hz: fl
     ctx.exit(1 if failed else 0)
 
 
-@click.command()
+@click.command(cls=Resumable)
 @click.argument("model")
 @click.argument("settings", nargs=-1, metavar="[KEY=VALUE]...")
 @click.option("--data", "prepared", type=inputs.FOLDER, metavar="DIR", help="What prepare made; else synthetic people.")
@@ -165,7 +166,7 @@ def _told(now: Progress) -> None:
     )
 
 
-@click.command()
+@click.command(cls=Resumable)
 @click.argument("folder", type=inputs.FOLDER)
 @click.option("--method", default="", help="A classical method.")
 @click.option("--model", default="", help="A network of vitalcam models.")
@@ -306,7 +307,7 @@ def _cell_told(outcome: Outcome) -> None:
     click.echo(f"{outcome.cell.keys[-1]}: {outcome.missing or 'done'}", err=True)
 
 
-@click.command()
+@click.command(cls=Resumable)
 @click.argument("name")
 @click.argument("settings", nargs=-1, metavar="[KEY=VALUE]...")
 @click.option("--only", multiple=True, metavar="AXIS=NAME", help="Some cells: model, train, test, split or seed.")
