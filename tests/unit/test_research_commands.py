@@ -99,6 +99,8 @@ def test_shards_share_the_work(run, tmp_path):
         ("prepare data --out out", "vitalcam.data.prepare", "; repeat the same call to go on"),
         ("train mmrphys --out out", "vitalcam.train.train", "; repeat the same call to go on"),
         ("reproduce ladder_rank --out out", "vitalcam.recipes.load", "; repeat the same call to go on"),
+        ("synth still --out out", "vitalcam.synth.recordings.write_scene", "; repeat the same call to go on"),
+        ("plates --out out", "vitalcam.synth.plates.fill", "; repeat the same call to go on"),
     ],
 )
 def test_an_interrupt_says_how_to_go_on_where_that_is_so(run, monkeypatch, words, where, says):
@@ -162,6 +164,13 @@ def test_links_to_recordings_are_followed_and_each_is_taken_once(run, tmp_path):
 def test_what_is_not_there_is_one_line(run, words, says):
     done = run(main, *words.split())
     assert (done.exit_code, done.output) == (1, f"vitalcam: {says}\n")
+
+
+@pytest.mark.parametrize("words", [["evaluate", ""], ["evaluate", "data", "--out", ""], ["weights", "import", ""]])
+def test_the_empty_name_is_refused(run, words):
+    done = run(main, *words)
+    assert done.exit_code == 2
+    assert "the name is empty" in done.output
 
 
 def test_a_typo_is_said_without_torch(run):

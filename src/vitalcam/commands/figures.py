@@ -7,14 +7,12 @@ from typing import TYPE_CHECKING
 
 import click
 
-from vitalcam.commands import inputs
+from vitalcam.commands import options
 from vitalcam.commands.research import runner
 from vitalcam.errors import UsageError
 
 if TYPE_CHECKING:
     from vitalcam.person import Runner
-
-_PATH = click.Path(path_type=Path)
 
 
 def _drawable(_ctx: click.Context, _parameter: click.Parameter, path: Path) -> Path:
@@ -26,7 +24,7 @@ def _drawable(_ctx: click.Context, _parameter: click.Parameter, path: Path) -> P
 
 
 _OUT = click.option(
-    "--out", type=_PATH, required=True, metavar="FILE", callback=_drawable,
+    "--out", type=options.PLACE, required=True, metavar="FILE", callback=_drawable,
     help=".png, .svg or .pdf; a CSV goes beside it.",
 )  # fmt: skip
 _QUANTITY = click.option(
@@ -40,10 +38,10 @@ def figure() -> None:
 
 
 @figure.command()
-@click.argument("recording", type=inputs.FOLDER)
+@click.argument("recording", type=options.FOLDER)
 @click.option("--method", multiple=True, help="A classical method; may be repeated.")
 @click.option("--model", multiple=True, help="A network of vitalcam models; may be repeated.")
-@click.option("--weights", multiple=True, type=inputs.FILE, metavar="FILE", help="What vitalcam train made.")
+@click.option("--weights", multiple=True, type=options.FILE, metavar="FILE", help="What vitalcam train made.")
 @click.option("--wave", type=click.Choice(["bvp", "resp"]), default="bvp", show_default=True)
 @click.option(
     "--from", "from_s", type=float, metavar="S", help="Start of what is shown; 10 s in the middle by default."
@@ -69,9 +67,9 @@ def waveforms(
 
 
 @figure.command()
-@click.argument("recording", type=inputs.FOLDER)
+@click.argument("recording", type=options.FOLDER)
 @click.option(
-    "--weights", multiple=True, type=inputs.FILE, required=True, metavar="FILE", help="FactorizePhys or MMRPhys."
+    "--weights", multiple=True, type=options.FILE, required=True, metavar="FILE", help="FactorizePhys or MMRPhys."
 )
 @click.option("--wave", type=click.Choice(["bvp", "resp"]), default="bvp", show_default=True)
 @_OUT
@@ -85,7 +83,7 @@ def attention(recording: Path, weights: tuple[Path, ...], wave: str, out: Path) 
 
 
 @figure.command()
-@click.argument("scores", type=inputs.FOLDER, nargs=-1, required=True)
+@click.argument("scores", type=options.FOLDER, nargs=-1, required=True)
 @click.option("--by", required=True, metavar="A,B", help="Attributes, such as skin_type,scenario.")
 @_QUANTITY
 @_OUT
@@ -99,7 +97,7 @@ def factors(scores: tuple[Path, ...], by: str, quantity: str, out: Path) -> None
 
 
 @figure.command()
-@click.argument("scores", type=inputs.FOLDER, nargs=-1, required=True)
+@click.argument("scores", type=options.FOLDER, nargs=-1, required=True)
 @click.option("--threads", type=click.IntRange(1), default=1, show_default=True, help="That work on one clip.")
 @_QUANTITY
 @_OUT

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from vitalcam.commands import inputs
+from vitalcam.commands import options
 
 if TYPE_CHECKING:
     from vitalcam.types import ModelSpec
@@ -51,7 +51,7 @@ def weights() -> None:
 
 
 @weights.command("import")
-@click.argument("file", type=inputs.FILE)
+@click.argument("file", type=options.FILE)
 @click.option("--name", default="", help="Name of the model; the file's own by default.")
 @click.option("--attention", is_flag=True, help="Attend by factorization when measuring; the papers do not.")
 @click.option("--fps", "fs_hz", type=float, default=0.0, metavar="HZ", help="Frame rate that it was trained at.")

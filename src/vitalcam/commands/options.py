@@ -1,11 +1,14 @@
-"""Options that several commands have."""
+"""What several commands have in common: options, arguments, how they are interrupted."""
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
 import click
+
+from vitalcam.errors import DataError
 
 EVERYTHING = slice(0, None, 1)
 """The shard 1/1."""
@@ -40,4 +43,32 @@ class _Place(click.Path):
         return super().convert(value, param, ctx)
 
 
+class _There(_Place):
+    """A path that is there. What is wrong is said in one line, where click takes three."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        wanted, other = ("folder", "file") if self.dir_okay else ("file", "folder")
+        if value and not os.path.exists(value):  # noqa: PTH110 (pathlib raises for names that are too long)
+            raise DataError(f"{value}: no such {wanted}")
+        if value and os.path.isdir(value) != self.dir_okay:  # noqa: PTH112
+            raise DataError(f"{value}: is a {other}, not a {wanted}")
+        return super().convert(value, param, ctx)
+
+
 PLACE = _Place(path_type=Path)
+FOLDER = _There(file_okay=False, path_type=Path)
+FILE = _There(dir_okay=False, path_type=Path)
+
+
+class Resumable(click.Command):
+    """A command that goes on where it was when it is called again with the same --out."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Say so when it is interrupted."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            if not ctx.params.get("out"):
+                raise
+            click.echo("vitalcam: interrupted; repeat the same call to go on", err=True)
+            ctx.exit(130)

@@ -9,7 +9,7 @@ import click
 from vitalcam.commands import options
 
 
-@click.command()
+@click.command(cls=options.Resumable)
 @click.option("--out", type=options.PLACE, required=True, metavar="DIR", help="Where the plates go.")
 @click.option("--count", "-n", type=click.IntRange(1), default=400, show_default=True, help="Plates that teach.")
 @click.option("--validation", type=click.IntRange(0), default=40, show_default=True, help="That choose the best epoch.")

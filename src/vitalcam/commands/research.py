@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from vitalcam.commands import inputs, options
-from vitalcam.commands.resumable import Resumable
+from vitalcam.commands import options
 from vitalcam.errors import DatasetError, UnknownName, UsageError
 
 if TYPE_CHECKING:
@@ -23,7 +22,6 @@ if TYPE_CHECKING:
     from vitalcam.training import Batches, SyntheticBatches, Training
     from vitalcam.types import ModelSpec, Recording
 
-_FOLDER = click.Path(path_type=Path)
 _TAKES = 4  # of each plate that chooses the best epoch
 
 
@@ -60,9 +58,9 @@ def folders(folder: Path) -> list[Path]:
     return sorted(found.values())
 
 
-@click.command(cls=Resumable)
-@click.argument("folder", type=inputs.FOLDER)
-@click.option("--out", type=_FOLDER, required=True, metavar="DIR", help="Where prepared recordings go.")
+@click.command(cls=options.Resumable)
+@click.argument("folder", type=options.FOLDER)
+@click.option("--out", type=options.PLACE, required=True, metavar="DIR", help="Where prepared recordings go.")
 @click.option("--size", "size_px", type=int, default=72, show_default=True, metavar="PX", help="Side of the crops.")
 @click.option("--fps", "fs_hz", type=float, default=30.0, show_default=True, metavar="HZ")
 @click.pass_context
@@ -79,14 +77,20 @@ def prepare(ctx: click.Context, folder: Path, out: Path, size_px: int, fs_hz: fl
     ctx.exit(1 if failed else 0)
 
 
-@click.command(cls=Resumable)
+@click.command(cls=options.Resumable)
 @click.argument("model")
 @click.argument("settings", nargs=-1, metavar="[KEY=VALUE]...")
-@click.option("--data", "prepared", type=inputs.FOLDER, metavar="DIR", help="What prepare made; else synthetic people.")
-@click.option("--plates", type=inputs.FOLDER, metavar="DIR", help="What plates made: synthetic people without waiting.")
-@click.option("--validation", type=inputs.FOLDER, metavar="DIR", help="Prepared recordings that choose the best epoch.")
+@click.option(
+    "--data", "prepared", type=options.FOLDER, metavar="DIR", help="What prepare made; else synthetic people."
+)
+@click.option(
+    "--plates", type=options.FOLDER, metavar="DIR", help="What plates made: synthetic people without waiting."
+)
+@click.option(
+    "--validation", type=options.FOLDER, metavar="DIR", help="Prepared recordings that choose the best epoch."
+)
 @click.option("--steps", type=click.IntRange(1), default=100, show_default=True, help="Of synthetic people, per epoch.")
-@click.option("--out", type=_FOLDER, required=True, metavar="DIR", help="Weights, log and checkpoints.")
+@click.option("--out", type=options.PLACE, required=True, metavar="DIR", help="Weights, log and checkpoints.")
 @click.option("--device", default="", help="cpu or cuda; a GPU where there is one.")
 @click.option("--tensorboard", is_flag=True, help="A log for TensorBoard too, which must be installed.")
 def train(
@@ -166,11 +170,11 @@ def _told(now: Progress) -> None:
     )
 
 
-@click.command(cls=Resumable)
-@click.argument("folder", type=inputs.FOLDER)
+@click.command(cls=options.Resumable)
+@click.argument("folder", type=options.FOLDER)
 @click.option("--method", default="", help="A classical method.")
 @click.option("--model", default="", help="A network of vitalcam models.")
-@click.option("--weights", type=inputs.FILE, metavar="FILE", help="What vitalcam train made.")
+@click.option("--weights", type=options.FILE, metavar="FILE", help="What vitalcam train made.")
 @click.option("--pipe", is_flag=True, help="The whole pipe with its refusals and confidences.")
 @click.option("--profile", default="vitalcam", show_default=True, help="Whose evaluation.")
 @click.option("--rate", type=click.Choice(["fft", "peak"]), default="fft", show_default=True)
@@ -182,7 +186,7 @@ def _told(now: Progress) -> None:
 @click.option(
     "--shard", default="1/1", callback=options.shard, metavar="I/N", help="Every N-th recording from the I-th on."
 )
-@click.option("--out", type=_FOLDER, metavar="DIR", help="Rows, scores, figures; an interrupted call goes on.")
+@click.option("--out", type=options.PLACE, metavar="DIR", help="Rows, scores, figures; an interrupted call goes on.")
 @click.pass_context
 def evaluate(
     ctx: click.Context, /, folder: Path, profile: str, rate: Any, window_s: float, step_s: float, by: str,
@@ -270,11 +274,11 @@ def runner(*, method: str = "", model: str = "", weights: Path | str | None = No
 
 
 @click.command()
-@click.argument("first", type=inputs.FOLDER, nargs=-1, required=True)
+@click.argument("first", type=options.FOLDER, nargs=-1, required=True)
 @click.option(
-    "--against", "second", type=inputs.FOLDER, multiple=True, required=True, metavar="DIR", help="The other model."
+    "--against", "second", type=options.FOLDER, multiple=True, required=True, metavar="DIR", help="The other model."
 )
-@click.option("--out", type=_FOLDER, metavar="FILE", help="The same as JSON.")
+@click.option("--out", type=options.PLACE, metavar="FILE", help="The same as JSON.")
 def compare(first: tuple[Path, ...], second: tuple[Path, ...], out: Path | None) -> None:
     """Whether the model of FIRST errs less than that of --against; each is a folder that evaluate --out made.
 
@@ -307,16 +311,18 @@ def _cell_told(outcome: Outcome) -> None:
     click.echo(f"{outcome.cell.keys[-1]}: {outcome.missing or 'done'}", err=True)
 
 
-@click.command(cls=Resumable)
+@click.command(cls=options.Resumable)
 @click.argument("name")
 @click.argument("settings", nargs=-1, metavar="[KEY=VALUE]...")
 @click.option("--only", multiple=True, metavar="AXIS=NAME", help="Some cells: model, train, test, split or seed.")
 @click.option("--score", "wanted", multiple=True, help="Show these, such as rmse or resp_mae; the files have all.")
-@click.option("--plates", type=inputs.FOLDER, metavar="DIR", help="For ladder_…: what plates made, to train on.")
-@click.option("--data", "ladder", type=inputs.FOLDER, metavar="DIR", help="For ladder_…: ladder-1, to test on.")
+@click.option("--plates", type=options.FOLDER, metavar="DIR", help="For ladder_…: what plates made, to train on.")
+@click.option("--data", "ladder", type=options.FOLDER, metavar="DIR", help="For ladder_…: ladder-1, to test on.")
 @click.option("--people", type=click.IntRange(1), default=16, show_default=True, help="In each stand-in.")
 @click.option("--seconds", type=float, default=20.0, show_default=True, help="Of each of their recordings.")
-@click.option("--out", type=_FOLDER, required=True, metavar="DIR", help="Stand-ins, trainings, scores and tables.")
+@click.option(
+    "--out", type=options.PLACE, required=True, metavar="DIR", help="Stand-ins, trainings, scores and tables."
+)
 @click.option("--device", default="", help="cpu or cuda; a GPU where there is one.")
 @click.option("--workers", default=0, show_default=True, help="Processes that read clips ahead.")
 @click.option("--done", is_flag=True, help="Run nothing: the table of what is done.")

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from vitalcam.synth.scene import Scene
 
 
-@click.command()
+@click.command(cls=options.Resumable)
 @click.argument("scenario", required=False)
 @click.option("--out", type=options.PLACE, metavar="DIR", help="Where the recordings go.")
 @click.option("--count", "-n", type=click.IntRange(1), default=1, show_default=True, help="How many people.")
