@@ -75,6 +75,21 @@ def test_shards_make_the_whole_ladder_without_doing_anything_twice(tmp_path, mon
         assert (result.exit_code, "1/2 and 2/2" in result.output) == (2, True)
 
 
+def test_the_half_of_the_ladder_for_testing(tmp_path, monkeypatch):
+    from click.testing import CliRunner
+
+    from vitalcam.commands.synth import synth
+    from vitalcam.synth import recordings
+
+    written: list[str] = []
+    monkeypatch.setattr(recordings, "write_scene", lambda folder, scene: written.append(scenarios.split(scene)))
+    call = ["--out", str(tmp_path), "--split", "test"]
+    assert CliRunner().invoke(synth, ["ladder-1", *call]).exit_code == 0
+    assert written == ["test"] * 80
+    refused = CliRunner().invoke(synth, ["still", *call])
+    assert (refused.exit_code, "--split is of ladder-1" in refused.output) == (2, True)
+
+
 def test_null_twin_differs_in_the_pulse_alone():
     scene = scenarios.sample("still", 1)
     assert dataclasses.replace(scene.null_twin(), pulse=True) == scene

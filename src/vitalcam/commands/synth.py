@@ -27,9 +27,11 @@ if TYPE_CHECKING:
     metavar="I/N",
     help="Write every Nth recording only, from the Ith on.",
 )
+@click.option("--split", type=click.Choice(["validation", "test"]), help="Of ladder-1 the half that is for this.")
 def synth(
-    scenario: str | None, out: Path | None, count: int, seed: int, seconds: float, null_twins: bool, shard: slice
-) -> None:
+    scenario: str | None, out: Path | None, count: int, seed: int, seconds: float, null_twins: bool, shard: slice,
+    split: str | None,
+) -> None:  # fmt: skip
     """Write synthetic recordings of a SCENARIO, or of ladder-1, the fixed benchmark. Needs [synth].
 
     Without a SCENARIO, list them. What is complete is left as it is, so an interrupted call can be repeated, and
@@ -42,8 +44,10 @@ def synth(
         return
     if out is None:
         raise click.UsageError("give --out DIR, the folder that the recordings go to")
+    if split and scenario != "ladder-1":
+        raise click.UsageError("--split is of ladder-1")
     if scenario == "ladder-1":
-        scenes = scenarios.ladder()
+        scenes = [scene for scene in scenarios.ladder() if split in (None, scenarios.split(scene))]
     else:
         scenes = scenarios.several(scenario, count, seed, duration_s=seconds, null_twins=null_twins)
     _write(scenes[shard], out)
