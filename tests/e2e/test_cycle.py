@@ -64,7 +64,7 @@ def test_the_pipe_goes_through_the_same_door():
 
 def test_windows_in_which_nobody_was_seen_count():
     given = recording("goes", 84.0, 16.0, visible=lambda t: t < 6)
-    rows = evaluate([given], Settings(), Protocol(window_s=5)).of("heart_rate")
+    rows = evaluate([given], Settings(method="pos"), Protocol(window_s=5)).of("heart_rate")
     assert [row.t1_s for row in rows] == [5, 10, 15]
     assert all(row.truth == pytest.approx(84, abs=1) for row in rows)
     assert rows[0].estimate == pytest.approx(84, abs=3)

@@ -100,5 +100,5 @@ def test_the_commands(tmp_path):
     wrong = CliRunner().invoke(main, [*asked, "--score", "mea"])
     assert wrong.exit_code != 0
     assert "did you mean 'mae'" in wrong.output
-    half = CliRunner().invoke(main, ["reproduce", "ladder_rank", "--plates", "x", "--out", str(tmp_path)])
+    half = CliRunner().invoke(main, ["reproduce", "ladder_rank", "--plates", str(tmp_path), "--out", str(tmp_path)])
     assert "both --plates and --data" in half.output

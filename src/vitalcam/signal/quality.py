@@ -282,7 +282,7 @@ def refusal(seen: Evidence) -> Reason | None:
 # Log-odds of |error| <= 5 beats/min: intercept, and a weight for each of `terms`, fitted by tools/fit_confidence.py.
 _WEIGHTS = {
     "method": (-1.574, 0.048, 0.968, 0.864, 0.934, 1.53, 0.031, 1.358, 0.305, -2.34),
-    "network": (-1.927, 0.622, 0.638, 0.968, 0.904, 1.88, 0.152, 1.428, 0.214, -2.036),
+    "network": (-1.641, 0.607, 0.631, 0.832, 0.838, 1.699, 0.105, 1.244, 0.051, -2.141),
 }
 SIGNS = (1, 1, 1, 1, 1, 1, 1, 1, -1)
 """Whether each of `terms` speaks for the rate or against it."""
