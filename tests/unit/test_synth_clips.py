@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import importlib.util
+import shutil
 
 import numpy as np
 import pytest
@@ -65,6 +66,14 @@ def test_a_second_writing_leaves_what_is_complete_and_frames_are_the_same(folder
 def test_unfinished_folders_are_named(tmp_path):
     with pytest.raises(DatasetError, match=r"scene\.json"):
         recordings.read(tmp_path)
+
+
+@pytest.mark.parametrize("damaged", ["time_s,value\n0.0,1.0\n0.1\n", "time_s,value\nno,numbers\n"])
+def test_damaged_truth_is_named(folder, tmp_path, damaged):
+    shutil.copytree(folder[0], tmp_path / "one")
+    (tmp_path / "one" / "bvp.csv").write_text(damaged)
+    with pytest.raises(DatasetError, match=r"bvp\.csv: damaged"):
+        recordings.read(tmp_path / "one")
 
 
 def test_frames_come_late_and_get_lost_but_in_order():

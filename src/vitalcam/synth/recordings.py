@@ -186,7 +186,10 @@ def read(folder: str | Path) -> Recording:
 
 
 def _signal(path: Path, kind: str) -> Signal:
-    table = np.loadtxt(path, delimiter=",", skiprows=1, ndmin=2)
+    try:
+        table = np.loadtxt(path, delimiter=",", skiprows=1, ndmin=2, usecols=(0, 1))
+    except ValueError as error:
+        raise DatasetError(f"{path}: damaged ({error}); delete its folder and write the recording again") from None
     return Signal(table[:, 1], table[:, 0], kind, "s" if kind == "ibi" else "a.u.")
 
 
