@@ -215,8 +215,9 @@ def line(name: str, found: Sequence[Row]) -> str:
     """What became of windows, in numbers."""
     told = trust.answers(found)
     shares = (f"{title} {told[key]:6.1%}" for key, title in _SHARES.items())
-    error = trust.calibration_error(found)
-    return f"{name:24} {told['windows']:5.0f}  error {error:.3f}  {'  '.join(shares)} of {told['null_windows']:.0f}"
+    error, living = (trust.calibration_error(some) for some in (found, [row for row in found if not row.null]))
+    errors = f"error {error:.3f} ({living:.3f} without nulls)"
+    return f"{name:24} {told['windows']:5.0f}  {errors}  {'  '.join(shares)} of {told['null_windows']:.0f}"
 
 
 def report(windows: Sequence[Judged], signs: Sequence[int], quantity: str) -> None:

@@ -75,7 +75,7 @@ def risk_coverage(rows: Sequence[Row]) -> tuple[Array, Array, Array]:
         those answered at it, per minute; and the share (N,) of them that is wrong. Windows without a confidence count
         as the least sure; windows of the same confidence are answered together.
     """
-    kept = _judged(rows)
+    kept = [row for row in rows if math.isfinite(row.rate) and math.isfinite(row.truth)]
     known = sum(math.isfinite(row.truth) for row in rows)
     trust = np.array([np.nan_to_num(row.confidence, nan=-1.0) for row in kept])
     order = np.argsort(-trust, kind="stable")
@@ -98,12 +98,15 @@ def coverage_at_risk(rows: Sequence[Row], risk: float = RISK) -> float:
 
 
 def reliability(rows: Sequence[Row], *, bins: int = 10) -> list[dict[str, float]]:
-    """How often the rates of each confidence are right; windows of unknown rate are left out.
+    """How often the rates of each confidence are right: never in people without a pulse.
+
+    Windows without a rate are left out, and those whose true rate is not known.
 
     Returns:
         for each bin of confidence that has windows: "low", "high", "confidence" (mean), "right" (share), "n".
     """
-    kept = [row for row in _judged(rows) if math.isfinite(row.confidence)]
+    known = (row for row in rows if math.isfinite(row.truth) or row.null)
+    kept = [row for row in known if math.isfinite(row.rate) and math.isfinite(row.confidence)]
     trust = np.array([row.confidence for row in kept])
     right = np.array([abs(row.rate - row.truth) <= TOLERANCES[row.quantity] for row in kept])
     place = np.minimum((trust * bins).astype(int), bins - 1)
@@ -121,7 +124,3 @@ def calibration_error(rows: Sequence[Row], *, bins: int = 10) -> float:
     table = reliability(rows, bins=bins)
     n = sum(line["n"] for line in table)
     return sum(line["n"] * abs(line["confidence"] - line["right"]) for line in table) / n if n else math.nan
-
-
-def _judged(rows: Sequence[Row]) -> list[Row]:
-    return [row for row in rows if math.isfinite(row.rate) and math.isfinite(row.truth)]

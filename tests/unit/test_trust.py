@@ -95,3 +95,10 @@ def test_reliability_is_the_share_of_right_answers():
     assert trust.calibration_error(honest) < 0.02
     boastful = rows(estimate, truth, [1.0] * error.size)
     assert trust.calibration_error(boastful) == pytest.approx(0.5, abs=0.02)
+
+
+def test_a_number_for_somebody_without_a_pulse_counts_against_the_confidence():
+    sure = rows([60] * 10, [60] * 9 + [NAN], [0.95] * 10, null=[False] * 9 + [True])
+    assert trust.calibration_error(sure[:9]) == pytest.approx(0.05)
+    [told] = trust.reliability(sure)
+    assert (told["right"], told["n"]) == (0.9, 10)
