@@ -174,3 +174,8 @@ def test_the_octave_of_all_others_is_refused() -> None:
 def test_one_other_at_half_decides_nothing() -> None:
     checks = np.stack([tone(66), tone(132)])
     assert evidence(window(pulsing(tone(132)), wave=0.7 * tone(66) + tone(132), checks=checks)).rate_bpm > 120
+
+
+@pytest.mark.parametrize(("valid_s", "reason"), [(5.9, "disagreement"), (10.0, None)])
+def test_halves_must_agree_where_a_window_is_short(valid_s: float, reason: str | None) -> None:
+    assert refusal(dataclasses.replace(evidence(GOOD), valid_s=valid_s, halves_bpm=30.0)) == reason

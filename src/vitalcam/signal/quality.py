@@ -252,6 +252,9 @@ MIN_REGIONS_R = 0.2
 """A pulse is in all of the face at once; what is in one part alone is noise, however regular."""
 MAX_PULSE_PERCENT = 4.0
 """Green swings by 0.2 to 2 per cent with the pulse (peak to peak, on a camera's gamma about half); more is no blood."""
+SHORT_S, SHORT_HALVES_BPM = 7.0, 20.0
+"""Chance makes a clean peak of a few beats: the halves of a window as short as this must not differ by more. Chosen on
+rendered people (validation): of the windows without a pulse that were answered beyond it, all three were as short."""
 MIN_FLICKER = 0.15
 """Swing of the background, in per cent, from which it is light that swings and not noise."""
 
@@ -274,6 +277,8 @@ def refusal(seen: Evidence) -> Reason | None:
         return "flicker"
     if seen.regions_r < MIN_REGIONS_R:
         return "no_pulse"
+    if seen.valid_s < SHORT_S and seen.halves_bpm > SHORT_HALVES_BPM:
+        return "disagreement"
     if all(abs(apart_bpm - seen.rate_bpm / 2) <= OCTAVE_BPM for apart_bpm in (seen.checks_bpm, seen.nearest_bpm)):
         return "disagreement"
     return None
