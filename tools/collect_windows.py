@@ -23,9 +23,9 @@ import numpy as np
 import painted_clips
 from kept_windows import Collected, Seen
 
+from vitalcam import files
 from vitalcam.pipeline import Stream
 from vitalcam.protocol import Protocol
-from vitalcam.report import files
 from vitalcam.runtime import card_of
 from vitalcam.settings import Settings
 from vitalcam.signal import breath, quality

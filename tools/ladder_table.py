@@ -16,12 +16,12 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from vitalcam import factors, metrics, scores, trust
+from vitalcam import factors, files, metrics, scores, trust
 from vitalcam.commands.options import EVERYTHING, every_nth
 from vitalcam.commands.research import recordings
 from vitalcam.errors import VitalcamError
 from vitalcam.evaluate import Evaluation, Protocol, evaluate
-from vitalcam.report import files, tabular
+from vitalcam.report import tabular
 from vitalcam.runtime import card_of
 from vitalcam.scores import Row
 from vitalcam.settings import Settings

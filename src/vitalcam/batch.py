@@ -22,8 +22,9 @@ from multiprocessing import connection
 from pathlib import Path
 from typing import Literal
 
+from vitalcam import files
 from vitalcam.errors import UsageError, VitalcamError
-from vitalcam.report import bids, files, plain, terminal
+from vitalcam.report import bids, plain, terminal
 from vitalcam.report.outputs import Outputs
 from vitalcam.settings import Settings
 from vitalcam.types import Result, Video

@@ -19,7 +19,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from vitalcam import registry
+from vitalcam import files, registry
 from vitalcam.errors import ConfigError, MissingExtra, WeightsError
 from vitalcam.runtime import models_folder
 from vitalcam.types import ModelSpec
@@ -126,11 +126,10 @@ def import_checkpoint(file: Path, *, name: str = "", attention: bool = False, **
     from vitalcam.export import export
 
     checkpoint = load(file, **said)
-    folder = models_folder()
-    path = folder / f"{name or re.sub(r'[^a-z0-9]+', '_', file.stem.lower()).strip('_')}.onnx"
+    path = models_folder() / f"{name or re.sub(r'[^a-z0-9]+', '_', file.stem.lower()).strip('_')}.onnx"
     if path.exists():
         raise WeightsError(f"{path}: there is a model of that name; give another with name=")
-    folder.mkdir(parents=True, exist_ok=True)
+    files.probe(path)
     for note in checkpoint.notes:
         _LOG.warning("%s: %s", file.name, note)
     return export(

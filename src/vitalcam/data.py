@@ -17,9 +17,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vitalcam import clips, config, crops
+from vitalcam import clips, config, crops, files
 from vitalcam.errors import ConfigError, DatasetError, UsageError, VitalcamError
-from vitalcam.report import files
 from vitalcam.signal.filter import normalise
 from vitalcam.signal.resample import uniform
 from vitalcam.types import Bools, Channels, Clip, Floats, ModelSpec, Recording, Signal

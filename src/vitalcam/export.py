@@ -25,6 +25,7 @@ import torch
 from onnx import numpy_helper
 from torch import Tensor, nn
 
+from vitalcam import files
 from vitalcam.errors import OutputError, UsageError
 from vitalcam.models._attention import FactorizedAttention
 from vitalcam.runtime import in_one_line, plain_file, session
@@ -87,10 +88,10 @@ def export(
     origin = {"model": spec.name, "variant": variant, "options": dict(options or {}), "attention": attention}
     origin["plain_sha256"] = sha256.get(plain_file(path), "")
     for file, blob in blobs.items():
-        write(file, blob)
+        files.write_bytes(file, blob)
     if torch_weights:
-        write(path.with_suffix(".safetensors"), _safetensors(network))
-    write(path.with_suffix(".json"), (json.dumps(dataclasses.asdict(card) | origin, indent=2) + "\n").encode())
+        files.write_bytes(path.with_suffix(".safetensors"), _safetensors(network))
+    files.write_text(path.with_suffix(".json"), json.dumps(dataclasses.asdict(card) | origin, indent=2) + "\n")
     return card
 
 
@@ -280,14 +281,3 @@ def _safetensors(network: nn.Module) -> bytes:
     from safetensors.torch import save
 
     return bytes(save({name: tensor.contiguous() for name, tensor in network.state_dict().items()}))
-
-
-def write(path: Path, content: bytes) -> None:
-    """Write all of a file or nothing."""
-    part = path.with_name(f".{path.name}.part")
-    try:
-        part.write_bytes(content)
-        part.replace(path)
-    except OSError as error:
-        part.unlink(missing_ok=True)
-        raise OutputError(f"{path}: cannot be written ({error.strerror or error})") from error

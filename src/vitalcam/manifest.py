@@ -10,10 +10,10 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from vitalcam import __version__, config
+from vitalcam import __version__, config, files
 from vitalcam.batch import Outcome, Task, absolute, is_camera
 from vitalcam.errors import OutputError
-from vitalcam.report import files, plain, terminal
+from vitalcam.report import plain, terminal
 
 _ROW = {"path", "state", "digest", "name", "status", "files", "lines"}  # what resuming needs
 

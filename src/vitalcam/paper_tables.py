@@ -10,9 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
-from vitalcam import claims, curves
+from vitalcam import claims, curves, files
 from vitalcam.recipes import COSTS, SCORES, Paired, Recipe
-from vitalcam.report import files
 from vitalcam.reproduce import Outcome, Score, Source
 
 HEADLINES = ("mae", "resp_mae", *COSTS)

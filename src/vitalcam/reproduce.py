@@ -16,7 +16,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from vitalcam import config, recipes, score_tables
+from vitalcam import config, files, recipes, score_tables
 from vitalcam.cost import cost, machine
 from vitalcam.data import Clips, Preparation, Store
 from vitalcam.errors import DataError, UsageError
@@ -25,7 +25,6 @@ from vitalcam.person import Runner
 from vitalcam.pipeline import Classical
 from vitalcam.recipes import Cell, Recipe
 from vitalcam.recipes.splits import Split
-from vitalcam.report import files
 from vitalcam.train import train
 from vitalcam.training import ClipBatches, TrainedModel, Training
 from vitalcam.types import ModelSpec

@@ -9,11 +9,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from vitalcam import config
+from vitalcam import config, files
 from vitalcam.data import Prepared, file_name
 from vitalcam.errors import ConfigError, DatasetError
 from vitalcam.protocol import Protocol
-from vitalcam.report import files, plain
+from vitalcam.report import plain
 from vitalcam.scores import Row
 from vitalcam.types import Recording
 

@@ -11,10 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from vitalcam import config, factors, scores, trust
+from vitalcam import config, factors, files, scores, trust
 from vitalcam.errors import UsageError
 from vitalcam.evaluate import Evaluation
-from vitalcam.report import files, plain, tabular
+from vitalcam.report import plain, tabular
 
 _TOOLBOX = {"mae": "MAE", "rmse": "RMSE", "mape": "MAPE", "pearson": "Pearson", "snr_db": "SNR"}
 _UNKNOWN = {0: "no window has one", 1: "one window is too few"}

@@ -20,8 +20,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from vitalcam import files
 from vitalcam.errors import UsageError
-from vitalcam.export import MAX_FRAMES, agreed, example, graph, prepared, write
+from vitalcam.export import MAX_FRAMES, agreed, example, graph, prepared
 from vitalcam.models._blocks import ConvTanhNorm, difference, instance_norm
 from vitalcam.models._branch import Branch, BranchNetwork
 from vitalcam.sliding import EPS, LIMIT, Arrays, Plan, Sliding, onnx_part, statistics
@@ -223,16 +224,16 @@ def export_streaming(
         for piece, blob in zip(pieces, blobs, strict=True):
             inputs = {name: given[name] for name in piece.inputs}
             agreed(piece.numpy(inputs), onnx_part(blob)(inputs), f"{spec.name}: at {frames} frames")
-    files = [path.with_name(f"{path.stem}{part}.onnx") for part in ("", "_front", "_back")]
+    paths = [path.with_name(f"{path.stem}{part}.onnx") for part in ("", "_front", "_back")]
     sums = [hashlib.sha256(blob).hexdigest() for blob in blobs]
     card = dataclasses.replace(spec, name=path.stem, file=path.name, sha256=sums[0])
     streaming = {"halo_frames": about.halo_frames, "layers": about.layers}
-    streaming |= {part: (files[i].name, sums[i]) for i, part in ((1, "front"), (2, "back"))}
+    streaming |= {part: (paths[i].name, sums[i]) for i, part in ((1, "front"), (2, "back"))}
     origin = {"model": spec.name, "variant": variant, "options": dict(options or {}), "attention": False}
-    for file, blob in zip(files, blobs, strict=True):
-        write(file, blob)
+    for file, blob in zip(paths, blobs, strict=True):
+        files.write_bytes(file, blob)
     fields = dataclasses.asdict(card) | origin | {"streaming": streaming}
-    write(path.with_suffix(".json"), (json.dumps(fields, indent=2) + "\n").encode())
+    files.write_text(path.with_suffix(".json"), json.dumps(fields, indent=2) + "\n")
     return card
 
 

@@ -23,10 +23,9 @@ from safetensors.torch import save_file
 from torch import Tensor, distributed, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from vitalcam import __version__, config, losses
+from vitalcam import __version__, config, files, losses
 from vitalcam.errors import ConfigError, DataError, UsageError
 from vitalcam.models._attention import FactorizedAttention
-from vitalcam.report import files
 from vitalcam.training import Batch, Batches, Place, Training, device_named
 
 _LOOK_EVERY = 10

@@ -13,9 +13,9 @@ import pytest
 from _results import FS_HZ, face, result
 from matplotlib.collections import QuadMesh
 
-from vitalcam import report
+from vitalcam import files, report
 from vitalcam.errors import MissingExtra, OutputError, UsageError
-from vitalcam.report import clock, files, plain, terminal, words
+from vitalcam.report import clock, plain, terminal, words
 from vitalcam.types import Reason, Signal
 
 

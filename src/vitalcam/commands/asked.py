@@ -7,10 +7,10 @@ import glob
 from dataclasses import dataclass
 from pathlib import Path
 
-from vitalcam import batch, registry, runtime
+from vitalcam import batch, files, registry, runtime
 from vitalcam.errors import UsageError
 from vitalcam.manifest import Manifest
-from vitalcam.report import bids, files
+from vitalcam.report import bids
 from vitalcam.report.outputs import Outputs
 from vitalcam.settings import Settings
 

@@ -32,8 +32,8 @@ def demo(ctx: click.Context, out: Path, heart_rate: float | None, seconds: float
 
     The person is rendered and comes with the package. With --heart-rate or --seconds a simple face is painted instead.
     """
-    from vitalcam import report
-    from vitalcam.report import files, progress, terminal
+    from vitalcam import files, report
+    from vitalcam.report import progress, terminal
 
     path = out / "vitalcam-demo.png"
     files.probe(path)

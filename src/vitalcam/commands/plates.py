@@ -30,7 +30,7 @@ def plates(
     from rich.console import Console
     from rich.progress import track
 
-    from vitalcam.report import files
+    from vitalcam import files
     from vitalcam.synth.plates import Recipe, fill
 
     files.probe(out, folder=True)

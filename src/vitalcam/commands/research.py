@@ -286,9 +286,8 @@ def compare(first: tuple[Path, ...], second: tuple[Path, ...], out: Path | None)
     """
     import json
 
-    from vitalcam import score_tables
+    from vitalcam import files, score_tables
     from vitalcam.evaluate import read
-    from vitalcam.report import files
 
     lines = score_tables.comparison([read(folder) for folder in first], [read(folder) for folder in second])
     for line in lines:

@@ -59,7 +59,7 @@ def _write(scenes: list[Scene], out: Path) -> None:
     from rich.console import Console
     from rich.progress import track
 
-    from vitalcam.report import files
+    from vitalcam import files
     from vitalcam.synth import recordings
 
     files.probe(out / "scene.json")

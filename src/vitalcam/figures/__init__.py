@@ -7,7 +7,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from vitalcam.report import files, look, tabular
+from vitalcam import files
+from vitalcam.report import look, tabular
 
 
 @contextmanager

@@ -14,9 +14,9 @@ from typing import Any
 
 import numpy as np
 
-from vitalcam import config
+from vitalcam import config, files
 from vitalcam.errors import OutputError
-from vitalcam.report import clock, files, plain
+from vitalcam.report import clock, plain
 from vitalcam.types import FaceResult, Floats, Result
 
 _DESCRIPTION = "dataset_description.json"
@@ -110,10 +110,8 @@ def _read(path: Path) -> dict[str, Any] | None:
 def _write_table(stem: Path, waves: dict[str, Floats]) -> Path:
     rows = zip(*waves.values(), strict=True)
     text = "\n".join("\t".join("n/a" if np.isnan(v) else f"{v:.7g}" for v in row) for row in rows)
-    path = stem.with_suffix(".tsv.gz")
-    with files.whole(path) as part:
-        part.write_bytes(gzip.compress((text + "\n").encode(), mtime=0))  # same bytes for the same result
-    return path
+    content = gzip.compress((text + "\n").encode(), mtime=0)  # same bytes for the same result
+    return files.write_bytes(stem.with_suffix(".tsv.gz"), content)
 
 
 def _write_sidecar(stem: Path, result: Result, face: FaceResult, time_s: Floats, names: list[str]) -> Path:

@@ -14,8 +14,9 @@ from typing import Any
 
 import numpy as np
 
+from vitalcam import files
 from vitalcam.errors import MissingExtra
-from vitalcam.report import clock, files, words
+from vitalcam.report import clock, words
 from vitalcam.types import Estimate, FaceResult, Floats, Result
 
 _LABELS = {"bvp": "BVP", "resp": "Resp"}

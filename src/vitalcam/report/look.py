@@ -8,8 +8,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from vitalcam import files
 from vitalcam.errors import UsageError
-from vitalcam.report import files
 
 FORMATS = ("png", "pdf", "svg")
 COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9")  # Okabe and Ito: told apart by colour-blind readers

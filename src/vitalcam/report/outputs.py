@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from vitalcam import files
 from vitalcam.errors import MissingExtra, UsageError
-from vitalcam.report import bids, edf, files, look, plain, plot, tables
+from vitalcam.report import bids, edf, look, plain, plot, tables
 from vitalcam.types import Result
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from vitalcam.report import files
+from vitalcam import files
 from vitalcam.types import Estimate, FaceResult, Result
 
 

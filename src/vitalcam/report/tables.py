@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from vitalcam.report import clock, files, tabular
+from vitalcam import files
+from vitalcam.report import clock, tabular
 from vitalcam.signal.quality import Evidence
 from vitalcam.types import Estimate, FaceResult, Floats, Result
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import dataclasses
 import functools
 import json
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from vitalcam import config
+from vitalcam import config, files
 from vitalcam.errors import ConfigError, DatasetError, UnknownName
 from vitalcam.synth import scenarios
 from vitalcam.synth.breath import Breathing
@@ -230,6 +229,7 @@ def fill(folder: Path, recipe: Recipe, n: int, *, validation: int = 0) -> Iterat
 
     Raises:
         ConfigError: the folder holds plates of another recipe.
+        OutputError: it cannot be written.
     """
     if validation:
         yield from _write(folder / "validation", dataclasses.replace(recipe, identities=VALIDATION), validation)
@@ -237,9 +237,8 @@ def fill(folder: Path, recipe: Recipe, n: int, *, validation: int = 0) -> Iterat
 
 
 def _write(folder: Path, recipe: Recipe, n: int) -> Iterator[Path]:
-    folder.mkdir(parents=True, exist_ok=True)
     if not (folder / _RECIPE).exists():
-        _whole(folder / _RECIPE, json.dumps(config.to_dict(recipe), indent=1).encode())
+        files.write_text(folder / _RECIPE, json.dumps(config.to_dict(recipe), indent=1))
     if _recipe(folder) != recipe:
         raise ConfigError(f"{folder}: holds plates of another recipe, see its {_RECIPE}; give another folder")
     for number in range(n):
@@ -251,7 +250,7 @@ def _write(folder: Path, recipe: Recipe, n: int) -> Iterator[Path]:
 
 def _write_plate(card: Path, plate: Plate) -> None:
     """The frames, and then the card, which says that all is there."""
-    with card.with_suffix(".npy").open("wb") as file:
+    with files.whole(card.with_suffix(".npy")) as part, part.open("wb") as file:
         np.save(file, plate.pixels.numpy())
     breath = {
         name: value.tolist() if isinstance(value, np.ndarray) else value for name, value in vars(plate.breath).items()
@@ -260,14 +259,7 @@ def _write_plate(card: Path, plate: Plate) -> None:
         "digest": plate.scene.digest, "fs_hz": plate.fs_hz, "side_px": plate.side_px, "delays_s": plate.delays_s,
         "scene": dataclasses.asdict(plate.scene), "breath": breath, "origin_px": plate.origin_px.round(3).tolist(),
     }  # fmt: skip
-    _whole(card, json.dumps(about).encode())
-
-
-def _whole(path: Path, content: bytes) -> None:
-    """Write a file whole or not at all."""
-    part = path.with_name(f".{path.name}.{os.getpid()}")
-    part.write_bytes(content)
-    part.replace(path)
+    files.write_text(card, json.dumps(about))
 
 
 def _recipe(folder: Path) -> Recipe:

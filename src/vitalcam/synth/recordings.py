@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from vitalcam import files
 from vitalcam.errors import DatasetError
 from vitalcam.synth import scenarios
 from vitalcam.synth.scene import Scene
@@ -140,7 +141,7 @@ def write_scene(folder: Path, scene: Scene) -> Path:
     for key, signal in truth(scene).items():
         _table(folder / f"{key}.csv", time_s=signal.time_s, **{key: signal.values})
     about = {"digest": scene.digest, "split": scenarios.split(scene), "video": path.name, **scene.attributes()}
-    (folder / "scene.json").write_text(json.dumps(about, indent=1) + "\n")
+    files.write_text(folder / "scene.json", json.dumps(about, indent=1) + "\n")
     return folder
 
 

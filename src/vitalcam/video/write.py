@@ -18,7 +18,8 @@ from av.error import FFmpegError
 from av.video.reformatter import ColorRange, Colorspace
 from av.video.stream import VideoStream
 
-from vitalcam.errors import OutputError, VideoError
+from vitalcam import files
+from vitalcam.errors import VideoError
 from vitalcam.types import Bytes, Floats
 
 _TICKS_HZ = 90_000  # divisible by 24, 25, 30 and 60
@@ -163,7 +164,7 @@ def _replacing(path: Path) -> Iterator[Path]:
         yield temporary
         temporary.replace(path)
     except OSError as error:
-        raise OutputError(f"{path}: cannot be written ({error.strerror or error}); choose another place") from error
+        raise files.cannot(path, error) from error
     finally:
         temporary.unlink(missing_ok=True)
 
