@@ -31,6 +31,11 @@ def film(path: Path, seconds: float, rate: float | None = 66.0, size: tuple[int,
     write_video(path, render(Scene(*size, (person,)), times), fps_hz=30, crf=12)
 
 
+def _hears_interrupts() -> None:
+    """What a shell starts in the background is deaf to them, and what that starts too, these tests perhaps."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def _rows(folder: Path) -> list[str]:
     manifest = folder / "manifest.jsonl"
     return manifest.read_text().splitlines() if manifest.exists() else []
@@ -135,7 +140,8 @@ def test_interrupt_ends_the_workers_quietly_and_leaves_no_half_file(clips: Path,
             names[-1].write_bytes((clips / "good.mp4").read_bytes())
     out = tmp_path / "out"
     words = [*COMMAND, "measure", *map(str, names), "--out", str(out), "--jobs", "2"]
-    running = subprocess.Popen(words, start_new_session=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    running = subprocess.Popen(words, start_new_session=True, preexec_fn=_hears_interrupts, **pipes)
     limit = time.monotonic() + 120
     while not _rows(out) and time.monotonic() < limit and running.poll() is None:
         time.sleep(0.02)
