@@ -17,6 +17,8 @@ _unfinished: set[Path] = set()
 def whole(path: Path) -> Iterator[Path]:
     """A temporary path beside ``path`` that takes its place when the block ends well, and vanishes when it does not.
 
+    The folder is made where it is missing.
+
     Raises:
         OutputError: the folder or the file cannot be written.
     """

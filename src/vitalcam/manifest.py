@@ -25,14 +25,17 @@ class Manifest:
         folder: that holds it.
 
     Raises:
-        OutputError: a file of that name is there that we did not write.
+        OutputError: a file of that name is there that we did not write or cannot read.
     """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.path = self.path_in(folder)
         self.rows: dict[str, dict[str, Any]] = {}
-        text = self.path.read_text(encoding="utf-8") if self.path.exists() else ""
+        try:
+            text = self.path.read_text(encoding="utf-8") if self.path.exists() else ""
+        except (OSError, ValueError) as error:
+            raise OutputError(f"{self.path}: cannot be read ({error}); give another folder") from None
         self._start = "" if text.endswith("\n") or not text else "\n"
         for line in text.splitlines():
             with suppress(ValueError):  # a line that was cut off: its input is measured again

@@ -274,6 +274,8 @@ def test_a_users_own_files_are_not_replaced(run: Run) -> None:
     assert "vids/manifest.jsonl: is no manifest that vitalcam wrote" in run(
         "measure", "vids/t.mp4", "--out", "vids"
     ).stderr  # fmt: skip
+    Path("vids/manifest.jsonl").write_bytes(b"\xff\xfe")
+    assert "vids/manifest.jsonl: cannot be read (" in run("measure", "vids/t.mp4", "--out", "vids").stderr
 
 
 def test_our_own_files_are_replaced_and_those_of_an_interrupted_call(run: Run) -> None:

@@ -244,7 +244,7 @@ def _evaluated(method: str, model: str, weights: Path | None, pipe: bool) -> Any
     if sum(map(bool, (method, model, weights))) > 1 or (pipe and weights):
         raise UsageError("give one of --method, --model and --weights; --pipe goes with the first two")
     if pipe:
-        return Settings(model=model) if model else Settings(method=method) if method else Settings()
+        return Settings(method=method, model=model)
     return runner(method=method, model=model, weights=weights)
 
 

@@ -57,7 +57,7 @@ class Chest:
         centre, side = np.array([x0 + x1, y0 + y1]) / 2, float(max(x1 - x0, y1 - y0))
         before, self._centre = self._centre, centre
         if self._sight is None:
-            if before is None or not np.array_equal(before, centre):
+            if before is None or not np.array_equal(before, centre):  # else there was none at this very place
                 self._sight = _sight(luma, centre, side, 0.0)
             return math.nan if self._sight is None else 0.0
         assert before is not None

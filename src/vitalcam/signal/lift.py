@@ -56,8 +56,7 @@ def lift(chest: ArrayLike, head: ArrayLike, *, fs_hz: float, low_hz: float, high
     Returns:
         None where the chest does not move, or has no highest peak within the band.
     """
-    both, beside = np.stack([chest, head]).astype(float), bandpass(head, low_hz, high_hz, fs_hz=fs_hz)
-    whole = bandpass(both[0], low_hz, high_hz, fs_hz=fs_hz)
+    whole, beside = bandpass(np.stack([chest, head]), low_hz, high_hz, fs_hz=fs_hz)
     if not whole.std() > 0:
         return None
     own = whole - np.clip(whole @ beside / max(float(beside @ beside), 1e-300), 0, 1) * beside
@@ -66,7 +65,7 @@ def lift(chest: ArrayLike, head: ArrayLike, *, fs_hz: float, low_hz: float, high
     if not math.isfinite(rate_hz):
         return None
     about = np.abs(freq - rate_hz) <= fs_hz / own.size
-    faster = bandpass(both[0], *_TREMOR_HZ, fs_hz=fs_hz)
+    faster = bandpass(chest, *_TREMOR_HZ, fs_hz=fs_hz)
     return Lift(
         rate_hz=rate_hz,
         wave=-own,
