@@ -25,17 +25,12 @@ def plates(
     Every training clip is another take of one: another heart, speed, crop and camera. What is there is left alone, so
     an interrupted call can be repeated, and a larger --count adds more.
     """
-    import sys
-
-    from rich.console import Console
-    from rich.progress import track
-
     from vitalcam import files
+    from vitalcam.report import progress
     from vitalcam.synth.plates import Recipe, fill
 
     files.probe(out, folder=True)
-    console, quiet = Console(stderr=True), not sys.stderr.isatty()
     recipe = Recipe(size_px, seconds, scenario=scenario or Recipe.scenario, seed=seed)
     made = fill(out, recipe, count, validation=validation)
-    for card in track(made, "plates", total=count + validation, console=console, disable=quiet, transient=True):
+    for card in progress.counted(made, "plates", count + validation):
         click.echo(card)

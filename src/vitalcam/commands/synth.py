@@ -54,15 +54,10 @@ def synth(
 
 
 def _write(scenes: list[Scene], out: Path) -> None:
-    import sys
-
-    from rich.console import Console
-    from rich.progress import track
-
     from vitalcam import files
+    from vitalcam.report import progress
     from vitalcam.synth import recordings
 
     files.probe(out / "scene.json")
-    console = Console(stderr=True)
-    for scene in track(scenes, "recordings", console=console, disable=not sys.stderr.isatty(), transient=True):
+    for scene in progress.counted(scenes, "recordings", len(scenes)):
         click.echo(recordings.write_scene(out / recordings.name(scene), scene))

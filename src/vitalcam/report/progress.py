@@ -1,11 +1,14 @@
-"""How far a measurement is, on a terminal."""
+"""How far a measurement or a rendering is, on a terminal."""
 
 from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from typing import TypeVar
+
+_T = TypeVar("_T")
 
 
 @contextmanager
@@ -32,3 +35,12 @@ def bar(*, quiet: bool, files: int = 1) -> Iterator[Callable[[float, float], Non
             drawn.update(task, completed=done, total=total if known else None, all=f"{total:.0f}" if known else "?")
 
         yield tick
+
+
+def counted(items: Iterable[_T], what: str, total: int) -> Iterable[_T]:
+    """The items, and a bar on stderr that counts them where somebody looks."""
+    from rich.console import Console
+    from rich.progress import track
+
+    quiet = not sys.stderr.isatty()
+    return track(items, what, total=total, console=Console(stderr=True), disable=quiet, transient=True)
