@@ -211,6 +211,24 @@ def test_what_trains_on_a_cpu_keeps_freed_memory(run, monkeypatch, command, word
     assert kept == ["cpu"] * (device == "cpu")
 
 
+@pytest.mark.parametrize(
+    ("words", "noted"),
+    [
+        ("--plates .", {"plates": "p", "validation": "v"}),
+        ("--plates . --validation .", {"plates": "p"}),
+    ],
+)
+def test_only_the_plates_that_are_used_are_noted(run, monkeypatch, words, noted):
+    told = {}
+    monkeypatch.setattr(research, "_takes", lambda *_: (None, None, {"plates": "p", "validation": "v"}))
+    monkeypatch.setattr(research, "_clips", lambda *_: range(9))
+    monkeypatch.setattr("vitalcam.train.train", lambda *_, **how: told.update(how) or "last.safetensors")
+    done = run(research.train, "physnet", *words.split(), "--out", "out")
+    assert done.exit_code == 0, done.output
+    assert told["about"] == noted
+    assert (told["validation"] is not None) == ("--validation" in words)
+
+
 @pytest.mark.parametrize("words", [["train", "mmrphys"], ["reproduce", "factorizephys_cross"]])
 @pytest.mark.parametrize(
     ("device", "gpus", "says"),

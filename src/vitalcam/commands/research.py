@@ -109,7 +109,7 @@ def train(
 
     _keep_memory(device)
     if prepared and plates:
-        raise UsageError("give --data or --plates")
+        raise UsageError("give one of --data and --plates")
     training = config.build(Training, config.with_overrides({"model": model}, settings))
     batches: Batches
     held_out: Batches | None = None
@@ -122,6 +122,7 @@ def train(
         batches = SyntheticBatches(training, steps=steps, device=device or "cpu")
     if validation:
         held_out = ClipBatches(_clips(validation, training.spec), training.batch, seed=None)
+        about.pop("validation", None)  # plates of that name are not used
     path = run(
         training, batches, out, validation=held_out, about=about, device=device, progress=_told, tensorboard=tensorboard
     )
