@@ -108,7 +108,7 @@ def breathless(recordings: Sequence[kept_windows.Collected]) -> list[Judged]:
 
 
 def _has_chest(seen: kept_windows.Seen) -> bool:
-    return breath.by_chest(seen.window) is not None
+    return breath.by_chest(seen.window, breath.sources(seen.window)) is not None
 
 
 def _without(trace: Floats, seen: kept_windows.Seen) -> Floats:
@@ -155,7 +155,8 @@ def strangers(recordings: Sequence[kept_windows.Collected]) -> list[Judged]:
 
 
 def _breath(of: kept_windows.Collected, t1_s: float, truth: float, window: breath.Window) -> Judged:
-    evidence = breath.by_chest(window) or breath.evidence(dataclasses.replace(window, chest=None))
+    found = breath.sources(window)
+    evidence = breath.by_chest(window, found) or breath.weigh(found, fs_hz=window.fs_hz)
     low, high = RESP_RATE_PER_MIN
     kept = breath.refusal(evidence) is None and low <= evidence.rate_per_min <= high
     rate = evidence.rate_per_min if kept else math.nan

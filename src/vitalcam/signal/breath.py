@@ -94,21 +94,22 @@ class Evidence:
 
 def evidence(window: Window) -> Evidence:
     """Look at a window of at least `MIN_DURATION_S`: at the chest and at the face, whichever says more."""
-    face, chest = weigh(sources(window), fs_hz=window.fs_hz), by_chest(window)
+    found = sources(window)
+    face, chest = weigh(found, fs_hz=window.fs_hz), by_chest(window, found)
     if chest is None or (refusal(face) is None and confidence(face) > confidence(chest)):
         return face
     return chest
 
 
-def by_chest(window: Window) -> Evidence | None:
-    """What the chest says, and what speaks for its rate on the face; None where it says nothing."""
+def by_chest(window: Window, found: Mapping[str, Floats]) -> Evidence | None:
+    """What the chest says, and what the face's `sources` say for its rate; None where it says nothing."""
     if window.chest is None or not np.isfinite(window.position).all():
         return None
     head = window.position[:, 1]
     own = lift.lift(window.chest, head, fs_hz=window.fs_hz, low_hz=LOW_HZ, high_hz=HIGH_HZ)
     if own is None:
         return None
-    seen = weigh({**sources(window), "chest": own.wave}, fs_hz=window.fs_hz, rate_hz=own.rate_hz)
+    seen = weigh({**found, "chest": own.wave}, fs_hz=window.fs_hz, rate_hz=own.rate_hz)
     return dataclasses.replace(seen, chest=own)
 
 

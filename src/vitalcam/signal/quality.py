@@ -279,6 +279,7 @@ def refusal(seen: Evidence) -> Reason | None:
         return "no_pulse"
     if seen.valid_s < SHORT_S and seen.halves_bpm > SHORT_HALVES_BPM:
         return "disagreement"
+    # All others at half of the rate, where the wave has too little (see `_rate_bpm`), or all at one and a half.
     if all(abs(apart_bpm - seen.rate_bpm / 2) <= OCTAVE_BPM for apart_bpm in (seen.checks_bpm, seen.nearest_bpm)):
         return "disagreement"
     return None
