@@ -208,8 +208,7 @@ def agreed(expected: Mapping[str, Floats], found: Mapping[str, Floats], where: s
 
 def example(spec: ModelSpec, frames: int) -> Floats:
     """A random clip (1, C, T, H, W) in the range that the spec's transform gives."""
-    channels = sum(spec.channels.values()) * len(spec.transform.split("+"))
-    shape = (1, channels, frames, spec.size_px, spec.size_px)
+    shape = spec.clip_shape(frames)
     rng = np.random.default_rng(frames)
     if spec.transform == "raw":
         return rng.uniform(0, 255, shape).astype(np.float32)

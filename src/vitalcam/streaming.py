@@ -54,7 +54,10 @@ class Cut:
         front = self._stages[: self._depth]
         self._steps = list(_steps(front))
         self.step = self._steps[-1]
-        reach = sum(step * (stage[0].kernel_size[0] // 2) for step, stage in zip(self._steps, front, strict=False))
+        reach = sum(
+            step * (stage[0].kernel_size[0] // 2) * stage[0].dilation[0]
+            for step, stage in zip(self._steps, front, strict=False)
+        )
         self.lead, self.trail = _up(reach, self.step), _up(reach + 1, self.step)  # a difference needs the next frame
         self.layers = tuple(sum(conv.in_channels for conv in stage) for stage in front)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import hashlib
+import inspect
 import json
 import math
 import os
@@ -41,6 +42,7 @@ class Training:
 
     Attributes:
         model, variant, options: what ``build`` of a module of `vitalcam.models` is called with.
+        size_px: side of the pictures; 0 for what the network's card says.
         loss: a name of `vitalcam.losses`.
         own_term: weight of the network's own term, the error of its factorization.
         epochs: passes over the data.
@@ -61,6 +63,7 @@ class Training:
     model: str
     variant: str = ""
     options: Mapping[str, Any] = field(default_factory=dict)
+    size_px: int = 0
     loss: str = "neg_pearson"
     own_term: float = 0.0
     epochs: int = 10
@@ -79,6 +82,8 @@ class Training:
         for name in ("epochs", "batch", "accumulate"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"{name} is {getattr(self, name)}; it must be 1 or more")
+        if self.size_px < 0:
+            raise ConfigError(f"size_px is {self.size_px}; it must be 1 or more, or 0 for the network's own")
         if not (self.lr > 0 and math.isfinite(self.lr)):
             raise ConfigError(f"lr is {self.lr}; it must be more than 0")
         losses.find(self.loss)
@@ -91,12 +96,20 @@ class Training:
         if self.variant and self.variant not in module.VARIANTS:
             raise UnknownName(f"variant of {self.model}", self.variant, module.VARIANTS)
         spec: ModelSpec = module.VARIANTS[self.variant] if self.variant else module.SPEC
-        return spec
+        return dataclasses.replace(spec, size_px=self.size_px) if self.size_px else spec
 
     def network(self) -> nn.Module:
-        """The network, its weights as the seed has them or as ``start`` does."""
+        """The network, its weights as the seed has them or as ``start`` does.
+
+        Raises:
+            ConfigError: it cannot see pictures of ``size_px``.
+        """
         torch.manual_seed(self.seed)
-        network: nn.Module = registry.find("models", self.model).build(self.variant, **self.options)
+        build = registry.find("models", self.model).build
+        sized = {"size_px": self.size_px} if self.size_px and "size_px" in inspect.signature(build).parameters else {}
+        network: nn.Module = build(self.variant, **self.options, **sized)
+        if self.size_px:
+            _check_size(network, self.spec)
         if self.start:
             self._begin_with(network, Path(self.start))
         return network
@@ -107,6 +120,19 @@ class Training:
             found = checkpoints.load(path, model=self.model, variant=self.variant, fs_hz=self.spec.fs_hz)
             tensors = found.model.state_dict()
         _fill(network, tensors, path)
+
+
+def _check_size(network: nn.Module, spec: ModelSpec) -> None:
+    """Show a network a clip of the size that was asked for."""
+    clip = torch.zeros(spec.clip_shape())
+    was_training = network.training
+    try:
+        with torch.inference_mode():
+            network.eval()(clip)
+    except RuntimeError as error:
+        raise ConfigError(f"{spec.name} cannot see pictures of {spec.size_px} px: {error}") from None
+    finally:
+        network.train(was_training)
 
 
 class Batches(Protocol):

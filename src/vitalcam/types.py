@@ -407,6 +407,11 @@ class ModelSpec:
     file: str = ""
     variants: tuple[str, ...] = ()
 
+    def clip_shape(self, frames: int = 0) -> tuple[int, int, int, int, int]:
+        """Shape (1, C, T, H, W) of a clip as the network sees it, behind the transform; its own length by default."""
+        channels = sum(self.channels.values()) * len(self.transform.split("+"))
+        return 1, channels, frames or self.frames, self.size_px, self.size_px
+
 
 @dataclass(frozen=True)
 class Scores:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from vitalcam import losses
 from vitalcam.errors import UnknownName, UsageError
 
-SCALE_FREE = ["neg_pearson", "smooth_l1", "physformer", "rhythmformer", "physfsunet"]
+SCALE_FREE = ["neg_pearson", "pearson_spectral", "smooth_l1", "physformer", "rhythmformer", "physfsunet"]
 
 quick = settings(deadline=None, max_examples=30)
 
@@ -38,7 +38,7 @@ def test_scale_and_offset_of_the_prediction_do_not_matter(name, seed, scale, off
 
 
 @quick
-@given(name=st.sampled_from(["neg_pearson", "smooth_l1", "mean_square"]), seed=st.integers(0, 1000))
+@given(name=st.sampled_from(["neg_pearson", "pearson_spectral", "smooth_l1", "mean_square"]), seed=st.integers(0, 1000))
 def test_zero_at_equality(name, seed):
     wave = noisy(seed)
     assert losses.find(name)({"bvp": wave}, {"bvp": wave.clone()}).abs() < 1e-5
@@ -51,6 +51,17 @@ def test_pearson_is_one_without_relation_and_two_for_the_opposite(seed):
     torch.testing.assert_close(loss({"bvp": -wave}, {"bvp": wave}), torch.tensor(2.0))
     quarter = loss({"bvp": tone(60)}, {"bvp": tone(60, phase=math.pi / 2)})
     torch.testing.assert_close(quarter, torch.tensor(1.0), atol=1e-4, rtol=0)
+
+
+def test_to_lose_the_pulse_costs_more_than_to_lose_its_second_harmonic():
+    """Both by the same correlation, of the spectra by the divergence."""
+    true = tone(55) + 0.47 * tone(110)
+    without = [true - 0.8 * tone(55), true - 0.8 * 0.47 * tone(110)]
+    plain, spectral = (
+        [losses.find(name)({"bvp": wave}, {"bvp": true}).item() for wave in without]
+        for name in ("neg_pearson", "pearson_spectral")
+    )
+    assert spectral[0] - plain[0] > 2 * (spectral[1] - plain[1])
 
 
 def test_the_batch_axis_form_of_one_clip_is_one_without_gradient():

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from vitalcam.errors import UnknownName, UsageError
+from vitalcam.errors import ConfigError, UnknownName, UsageError
 from vitalcam.models import physfsunet
 from vitalcam.models._layers import neighbour_differences
 
@@ -74,7 +74,21 @@ def test_what_is_left_out_matters(variant):
     assert (features[0] - features[1]).abs().max() > 0.1 * features[0].std()
 
 
+@pytest.mark.parametrize(
+    ("row", "options"),
+    [("raw_only", {"stem": "raw"}), ("diff_only", {"stem": "diff"}), ("no_gates", {"gates": False})],
+)
+def test_an_ablation_is_an_option_too(row, options):
+    named, built = physfsunet.build(row), physfsunet.build(**options)
+    assert [*named.state_dict()] == [*built.state_dict()]
+    assert [*physfsunet.build("fast", **options).stem.state_dict()] == [*named.stem.state_dict()]
+
+
 def test_refusals():
+    with pytest.raises(ConfigError, match="one of both, raw, diff"):
+        physfsunet.build(stem="none")
+    with pytest.raises(ConfigError, match="did you mean 'shift'"):
+        physfsunet.build(shft=False)
     with pytest.raises(UsageError, match="multiple of 4 frames, got 7"):
         physfsunet.build()(torch.zeros(1, 3, 7, 16, 16))
     with pytest.raises(UnknownName, match="did you mean 'literal'"):

@@ -282,12 +282,28 @@ def test_too_little_data_is_refused(monkeypatch):
         ({"model": "physnet", "epoch": 3}, ConfigError, "did you mean 'epochs'"),
         ({"model": "physnet", "epochs": 0}, ConfigError, "epochs is 0"),
         ({"model": "physnet", "lr": -1.0}, ConfigError, "lr is -1.0"),
+        ({"model": "physnet", "size_px": -1}, ConfigError, "size_px is -1"),
         ({"model": "physnet", "optimiser": "sgd"}, ConfigError, "'adam' or 'adamw'"),
     ],
 )
 def test_bad_settings_are_named(values, error, says):
     with pytest.raises(error, match=says):
         config.build(Training, values)
+
+
+@pytest.mark.parametrize("model", ["physnet", "efficientphys", "deepphys"])
+def test_a_network_can_be_built_for_another_size(model):
+    training = Training(model, size_px=36)
+    clip = torch.rand(training.spec.clip_shape())
+    with torch.inference_mode():
+        waves = training.network().eval()(clip)
+    assert training.spec.size_px == 36
+    assert {wave.shape[1] for wave in waves.values()} == {training.spec.frames}
+
+
+def test_a_size_that_a_network_cannot_see_is_refused():
+    with pytest.raises(ConfigError, match="factorizephys cannot see pictures of 36 px"):
+        Training("factorizephys", size_px=36).network()
 
 
 class Board:

@@ -103,7 +103,7 @@ def n_parameters(model: nn.Module) -> int:
 
 @dataclass(frozen=True)
 class Layer:
-    """A row of a network's table: Conv3d without bias, tanh, instance norm; time is always padded by 1.
+    """A row of a network's table: Conv3d without bias, tanh, instance norm; time is padded so that it keeps its length.
 
     Attributes:
         channels: of the output.
@@ -111,6 +111,7 @@ class Layer:
         pad: zeros around rows and columns.
         kernel: size in rows and columns; 3 in time.
         stride_t: stride in time.
+        apart_t: frames between its three looks in time (dilation).
         dropout: whole channels are dropped behind it while training.
     """
 
@@ -119,6 +120,7 @@ class Layer:
     pad: int = 0
     kernel: int = 3
     stride_t: int = 1
+    apart_t: int = 1
     dropout: bool = False
 
     def parameters(self, channels: int) -> int:
@@ -136,7 +138,8 @@ class ConvTanhNorm(nn.Module):
             layer.channels,
             (3, layer.kernel, layer.kernel),
             (layer.stride_t, layer.stride, layer.stride),
-            (1, layer.pad, layer.pad),
+            (layer.apart_t, layer.pad, layer.pad),
+            (layer.apart_t, 1, 1),
             bias=False,
         )
 

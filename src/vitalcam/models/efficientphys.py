@@ -87,7 +87,7 @@ class EfficientPhys(nn.Module):
         """Waveform of a clip.
 
         Args:
-            x: (B, C, T, 72, 72).
+            x: (B, C, T, H, W), H = W = 72 unless built for another size.
             target: (B, T), by name; only TSFM looks at it.
 
         Returns:
@@ -114,10 +114,17 @@ class EfficientPhys(nn.Module):
 
 
 class Gated(EfficientPhys):
-    """With gates (SASN): a soft mask over the pixels of each frame behind each pair of convolutions."""
+    """With gates (SASN): a soft mask over the pixels of each frame behind each pair of convolutions.
 
-    def __init__(self, segment: int, channels: int = 3) -> None:
-        super().__init__(segment, 64 * 16 * 16, channels)
+    Args:
+        segment: see `EfficientPhys`.
+        channels: of the input.
+        size_px: of the input.
+    """
+
+    def __init__(self, segment: int, channels: int = 3, size_px: int = 72) -> None:
+        side = ((size_px - 2) // 2 - 2) // 2
+        super().__init__(segment, 64 * side**2, channels)
         self.gates = nn.ModuleList(nn.Conv2d(width, 1, 1) for width in (32, 64))
 
     def features(self, x: Tensor, clips: int, target: Mapping[str, Tensor] | None) -> Tensor:
@@ -169,13 +176,14 @@ class Factorized(EfficientPhys):
         return self.attention.aux_loss() if self.attention is not None else None
 
 
-def build(variant: str = "", *, channels: int = 3, rows: int = 1, **options: Any) -> EfficientPhys:
+def build(variant: str = "", *, channels: int = 3, rows: int = 1, size_px: int = 72, **options: Any) -> EfficientPhys:
     """The network, untrained.
 
     Args:
         variant: a name of `VARIANTS`; empty for "toolbox".
         channels: of the input.
         rows: see `Factorized`.
+        size_px: of the input; the variant "fsam" takes 72 alone.
         options: fields of `AttentionSettings`, for the variant "fsam".
 
     Raises:
@@ -187,4 +195,4 @@ def build(variant: str = "", *, channels: int = 3, rows: int = 1, **options: Any
     if name == "fsam":
         return Factorized(segment, AttentionSettings.of("efficientphys", options, steps=6), channels, rows)
     AttentionSettings.of("efficientphys", options)
-    return Gated(segment, channels)
+    return Gated(segment, channels, size_px)

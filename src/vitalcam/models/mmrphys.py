@@ -71,6 +71,10 @@ _RESP_TRUNKS = {
         Layer(16, pad=1),
     ),
 }
+_APART = {  # frames between the looks in time, in the trunk and in the head of a network built "long"
+    "bvp": ((1, 2, 4, 8, 16, 8), (4, 2)),
+    "resp": ((1, 1, 1, 1, 1, 2, 4), (4,)),
+}
 _RGB, _THERMAL, _ALL = slice(0, 3), slice(3, 4), slice(0, 4)
 _VIEWS = {  # what the trunks of each branch see
     "rgb": {"bvp": [_RGB], "resp": [_RGB]},
@@ -111,6 +115,13 @@ class Row:
         return Table(_BVP_TRUNKS[self.size_px], (Layer(16 if late else 12, stride=stride), Layer(8)))
 
 
+def _looking_far(table: Table, trunk: tuple[int, ...], head: tuple[int, ...]) -> Table:
+    """The same layers, their looks so many frames apart."""
+    trunk_ = tuple(dataclasses.replace(layer, apart_t=n) for layer, n in zip(table.trunk, trunk, strict=True))
+    head_ = tuple(dataclasses.replace(layer, apart_t=n) for layer, n in zip(table.head, head, strict=True))
+    return dataclasses.replace(table, trunk=trunk_, head=head_)
+
+
 _ROWS = {
     f"{size_px}_{sees}{suffix}": Row(size_px, sees, tasks)
     for size_px in (72, 36, 9)
@@ -129,8 +140,11 @@ def build(variant: str = "", **options: Any) -> BranchNetwork:
         variant: a name of `VARIANTS`; empty for "72_rgb".
         options: fields of `AttentionSettings`; `resp_rank` (4) in place of `rank` for breathing; `dropout`;
             `first_pad`, zeros around the pictures before the first convolution of the BVP branch, which the authors had
-            in November 2024 and two of their files need. Attention is "fsam" unless said otherwise: the paper's
-            "tsfm", done as it is written, shows the network its target while training (docs/fidelity.md).
+            in November 2024 and two of their files need; `long` (ours, not the authors'), which moves the three looks
+            that a convolution takes in time apart, so that a wave's sample is made of 3.8 s of the pulse and of 4.0 s
+            of breathing rather than of 0.8 and 1.8 s at 25 Hz, at the same number of weights. Attention is "fsam"
+            unless said otherwise: the paper's "tsfm", done as it is written, shows the network its target while
+            training (docs/fidelity.md).
 
     Raises:
         UnknownName: there is no such variant.
@@ -138,7 +152,7 @@ def build(variant: str = "", **options: Any) -> BranchNetwork:
     """
     row = _ROWS[chosen(variant, _ROWS)]
     dropout, first_pad = options.pop("dropout", 0.1), options.pop("first_pad", None)
-    resp_rank = options.pop("resp_rank", 4)
+    resp_rank, long = options.pop("resp_rank", 4), options.pop("long", False)
     settings = AttentionSettings.of("mmrphys", options)
     branches = {}
     for task in row.tasks:
@@ -146,6 +160,7 @@ def build(variant: str = "", **options: Any) -> BranchNetwork:
         if task == "bvp" and first_pad is not None:
             first, *others = table.trunk
             table = dataclasses.replace(table, trunk=(dataclasses.replace(first, pad=first_pad), *others))
+        table = _looking_far(table, *_APART[task]) if long else table
         own = dataclasses.replace(settings, rank=resp_rank) if task == "resp" else settings
         branches[task] = Branch(table, _VIEWS[row.sees][task], own, dropout=dropout)
     return BranchNetwork(branches, sum(row.channels.values()), frames_multiple=_multiple(row))

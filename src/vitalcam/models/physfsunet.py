@@ -18,9 +18,12 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
+from typing import Any
 
 from torch import Tensor, nn
 
+from vitalcam import config
+from vitalcam.errors import ConfigError
 from vitalcam.models._blocks import check_frames, soft_mask, temporal_shift
 from vitalcam.models._layers import chosen, conv_block, neighbour_differences, pool, spread_in_time
 from vitalcam.types import ModelSpec
@@ -31,6 +34,9 @@ FAST = (
     "halve space", *_LEVEL, "halve", "drop",
     *_LEVEL, "halve", "drop", "conv", "conv", "halve space", "conv", "conv",
 )  # fmt: skip
+
+
+_STEMS = ("both", "raw", "diff")
 
 
 @dataclass(frozen=True)
@@ -179,7 +185,19 @@ def _trunk(settings: Settings) -> nn.Sequential:
     return nn.Sequential(*layers)
 
 
-def build(variant: str = "") -> PhysFSUNet:
-    """The network of a row of `VARIANTS`, "literal" if none is named."""
+def build(variant: str = "", **options: Any) -> PhysFSUNet:
+    """The network of a row of `VARIANTS`, "literal" if none is named.
+
+    Args:
+        variant: the row.
+        options: fields of `Settings` in place of the row's, such as ``stem="raw"``.
+
+    Raises:
+        UnknownName: there is no such row.
+        ConfigError: there is no such field, or no such value of it.
+    """
     settings, _ = _ROWS[chosen(variant, _ROWS)]
-    return PhysFSUNet(settings)
+    given = config.build(Settings, {**dataclasses.asdict(settings), **options})
+    if given.stem not in _STEMS:
+        raise ConfigError(f"stem is {given.stem!r}; it must be one of {', '.join(_STEMS)}")
+    return PhysFSUNet(given)

@@ -33,7 +33,7 @@ FINE_PX = 36
 
 @dataclass(frozen=True)
 class Shooting:
-    """How takes of a plate differ. A pair is a range: of the rate even, of all else even in the logarithm.
+    """How takes of a plate differ. A pair is a range, even in the logarithm.
 
     Attributes:
         rate_bpm: of the heart; its profile and its variability are drawn by `Heart.sample`.
@@ -189,7 +189,7 @@ def _scene(scene: Scene, beats: bool, how: Shooting, rng: np.random.Generator) -
     """The scene with the heart and the camera of a take."""
     kind, early_per_min = rng.random(), rng.uniform(2, 15)
     heart = Heart.sample(
-        rng, rate_bpm=float(rng.uniform(*how.rate_bpm)), age_years=scene.heart.age_years,
+        rng, rate_bpm=_draw(rng, how.rate_bpm), age_years=scene.heart.age_years,
         ectopic_per_min=float(early_per_min) if kind < how.irregular else 0.0,
         atrial_fibrillation=bool(kind > 1 - how.irregular),
     )  # fmt: skip
