@@ -60,6 +60,38 @@ def test_a_later_video_gives_the_same_wave_later(variant):
     assert (early[:, 68:80] - late[:, 60:72]).abs().max() < 1e-4 * early.std()
 
 
+@pytest.mark.parametrize("size_px", [16, 32])
+def test_gradients_are_those_of_the_numbers(size_px):
+    """At 16 px the pictures shrink to one pixel, where torch's batch norm on a CPU takes gradients in another order."""
+    torch.manual_seed(0)
+    model = physfsunet.build("fast").double()
+    for module in model.modules():
+        if isinstance(module, torch.nn.Dropout | torch.nn.Dropout3d):
+            module.p = 0.0
+    video = torch.randn(2, 3, 16, size_px, size_px, dtype=torch.double)
+    wave = torch.randn(2, 16, dtype=torch.double)
+
+    def loss():
+        return (model(video)["bvp"] - wave).square().mean()
+
+    loss().backward()
+    along = [torch.randn_like(p) for p in model.parameters()]
+    slope = sum(float((a * p.grad).sum()) for a, p in zip(along, model.parameters(), strict=True))
+    values = []
+    with torch.no_grad():
+        for step in (1e-7, -2e-7):
+            for a, p in zip(along, model.parameters(), strict=True):
+                p += step * a
+            values.append(float(loss()))
+    assert (values[0] - values[1]) / 2e-7 == pytest.approx(slope, rel=0.03)
+
+
+def test_even_changes_do_not_depend_on_how_large_they_were():
+    stem = physfsunet._Stem("diff", even=True).eval()
+    x = torch.randn(1, 3, 12, 16, 16)
+    torch.testing.assert_close(stem(x), stem(3 * x), rtol=1e-3, atol=1e-3)
+
+
 @pytest.mark.parametrize("variant", ["no_shift", "no_gates"])
 def test_what_is_left_out_matters(variant):
     video = torch.randn(1, 3, 8, 16, 16)

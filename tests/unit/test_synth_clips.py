@@ -14,6 +14,8 @@ if importlib.util.find_spec("anny") is None:
 torch = pytest.importorskip("torch")
 
 from vitalcam.errors import ConfigError, DatasetError  # noqa: E402
+from vitalcam.evaluate import evaluate  # noqa: E402
+from vitalcam.pipeline import Classical  # noqa: E402
 from vitalcam.synth import clips, plates, recordings, scenarios  # noqa: E402
 
 
@@ -74,6 +76,15 @@ def test_damaged_truth_is_named(folder, tmp_path, damaged):
     (tmp_path / "one" / "bvp.csv").write_text(damaged)
     with pytest.raises(DatasetError, match=r"bvp\.csv: damaged"):
         recordings.read(tmp_path / "one")
+
+
+def test_a_damaged_video_stops_no_other_recording(folder, tmp_path):
+    for name in ("one", "two"):
+        shutil.copytree(folder[0], tmp_path / name)
+    next((tmp_path / "one").glob("rgb.*")).write_bytes(b"no video")
+    found = evaluate([recordings.read(tmp_path / name) for name in ("one", "two")], Classical("pos"))
+    assert found.expected == 2
+    assert [reason for reason in found.failed.values() if "rgb" in reason and "one" in reason]
 
 
 def test_frames_come_late_and_get_lost_but_in_order():

@@ -24,7 +24,7 @@ from torch import Tensor, nn
 
 from vitalcam import config
 from vitalcam.errors import ConfigError
-from vitalcam.models._blocks import check_frames, soft_mask, temporal_shift
+from vitalcam.models._blocks import check_frames, instance_norm, soft_mask, temporal_shift
 from vitalcam.models._layers import chosen, conv_block, neighbour_differences, pool, spread_in_time
 from vitalcam.types import ModelSpec
 
@@ -48,12 +48,15 @@ class Settings:
         stem: inputs that are used: "both", "raw" or "diff".
         shift: channels are shifted in time before each convolution.
         gates: features are masked; otherwise the gates are left out.
+        even_change: differences of each clip are brought to unit deviation. This is not in the paper; without it the
+            network learned nothing in the few hundred steps that a CPU affords (docs/results.md).
     """
 
     order: tuple[str, ...] = LITERAL
     stem: str = "both"
     shift: bool = True
     gates: bool = True
+    even_change: bool = False
 
 
 _ROWS = {
@@ -87,11 +90,12 @@ class _Stem(nn.Module):
         used: "both", or "raw" for S21(R) alone, or "diff" for S22(D) alone.
         alpha: a, weight of the picture.
         beta: b, weight of the change.
+        even: bring the differences of each clip to unit deviation.
     """
 
-    def __init__(self, used: str, *, alpha: float = 0.5, beta: float = 0.5) -> None:
+    def __init__(self, used: str, *, alpha: float = 0.5, beta: float = 0.5, even: bool = False) -> None:
         super().__init__()
-        self.used, self.alpha, self.beta = used, alpha, beta
+        self.used, self.alpha, self.beta, self.even = used, alpha, beta, even
         if used != "diff":
             self.raw = conv_block(3, 16, (1, 5, 5), bias=False)
             self.pure = conv_block(16, 32, bias=False)
@@ -105,11 +109,15 @@ class _Stem(nn.Module):
         if self.used == "raw":
             fused = self.pure(self.raw(x))
         elif self.used == "diff":
-            fused = self.mixed(self.change(neighbour_differences(x)))
+            fused = self.mixed(self.change(self._differences(x)))
         else:
-            raw, change = self.raw(x), self.change(neighbour_differences(x))
+            raw, change = self.raw(x), self.change(self._differences(x))
             fused = self.alpha * self.pure(raw) + self.beta * self.mixed(self.alpha * raw + self.beta * change)
         return fused
+
+    def _differences(self, x: Tensor) -> Tensor:
+        steps = neighbour_differences(x)
+        return instance_norm(steps) if self.even else steps
 
 
 class _ShiftedConv(nn.Module):
@@ -151,16 +159,17 @@ class PhysFSUNet(nn.Module):
 
     def __init__(self, settings: Settings) -> None:
         super().__init__()
-        self.stem = _Stem(settings.stem)
+        self.stem = _Stem(settings.stem, even=settings.even_change)
         self.trunk = _trunk(settings)
         self.spread = nn.Sequential(spread_in_time(64, bias=False), spread_in_time(64, bias=False))
-        self.head = nn.Sequential(nn.Linear(64, 256), nn.ReLU(), nn.Dropout(0.2), nn.Linear(256, 1))
+        # dense layers of each frame; as such torch 2.13 would give wrong gradients to a batch norm of 1x1 pictures
+        self.head = nn.Sequential(nn.Conv1d(64, 256, 1), nn.ReLU(), nn.Dropout(0.2), nn.Conv1d(256, 1, 1))
 
     def forward(self, x: Tensor, *, target: dict[str, Tensor] | None = None) -> dict[str, Tensor]:
         """Standardised video (B, 3, T, H, W), T a multiple of 4, to {"bvp": (B, T)}."""
         check_frames(x, SPEC.frames_multiple, "physfsunet")
         features = self.spread(self.trunk(self.stem(x))).mean(dim=(3, 4))
-        return {"bvp": self.head(features.mT).squeeze(-1)}
+        return {"bvp": self.head(features).squeeze(1)}
 
     def aux_loss(self) -> Tensor | None:
         """No training term of its own."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import json
+import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from vitalcam import files
-from vitalcam.errors import DatasetError
+from vitalcam.errors import DatasetError, VideoError
 from vitalcam.synth import scenarios
 from vitalcam.synth.scene import Scene
 from vitalcam.types import Bytes, Floats, Frame, Recording, Signal, Video
@@ -158,19 +159,17 @@ def _table(path: Path, **columns: Floats) -> None:
 
 
 def read(folder: str | Path) -> Recording:
-    """Open a folder that `write` made; video is decoded when it is iterated.
+    """Open a folder that `write` made; video is decoded when it is iterated, and a damaged one is refused then.
 
     Raises:
         DatasetError: the folder is incomplete.
     """
-    from vitalcam.video.read import open_video
-
     folder = Path(folder)
     about_path = folder / "scene.json"
     if not about_path.exists():
         raise DatasetError(f"{folder}: no scene.json, so it was not finished; write it again")
     about: dict[str, Any] = json.loads(about_path.read_text())
-    videos = {"rgb": open_video(folder / about["video"])}
+    videos = {"rgb": _video(folder / about["video"])}
     if (folder / "thermal.npy").exists():
         videos["thermal"] = _thermal(folder)
     signals = {
@@ -184,6 +183,20 @@ def read(folder: str | Path) -> Recording:
     }
     flat |= {key: value for key, value in about.items() if not isinstance(value, dict)}
     return Recording("synth", str(about["identity"]), about["scenario"], folder.name, videos, signals, flat)
+
+
+def _video(path: Path) -> Video:
+    """A video; one that cannot be opened says so when it is iterated, so that it stops no other recording."""
+    from vitalcam.video.read import open_video
+
+    try:
+        return open_video(path)
+    except VideoError as error:
+        return Video(str(path), 0, 0, math.nan, math.nan, functools.partial(_refused, error))
+
+
+def _refused(error: VideoError) -> Iterator[Frame]:
+    raise error
 
 
 def _signal(path: Path, kind: str) -> Signal:
