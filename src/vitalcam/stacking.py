@@ -115,7 +115,9 @@ class _Writer:
         pitch = -(-(height + conv.pad) // conv.stride) * conv.stride  # rows of a frame; the zeros above the next serve
         source = self._padded(conv, pitch - height - conv.pad)
         sources, lead, extra = self._in_time(conv, source)
-        pictures = {name: self._reshaped(f"{name}_rows", name, [1, channels, -1, width]) for name in dict.fromkeys(sources)}
+        pictures = {
+            name: self._reshaped(f"{name}_rows", name, [1, channels, -1, width]) for name in dict.fromkeys(sources)
+        }
         weight = np.pad(conv.weight, [(0, lanes - out)] + [(0, 0)] * 4)
         bias = [] if conv.bias is None else [self._constant("bias", np.pad(conv.bias, (0, lanes - out)))]
         taps = [
