@@ -200,6 +200,8 @@ def read(file: Path) -> dict[str, Tensor]:
     """
     if not file.is_file():
         raise WeightsError(f"{file}: there is no such file")
+    if not file.stat().st_size:
+        raise WeightsError(f"{file}: is empty; get the file again")
     try:
         import torch
         from safetensors.torch import load_file

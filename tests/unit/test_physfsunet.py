@@ -119,6 +119,8 @@ def test_an_ablation_is_an_option_too(row, options):
 def test_refusals():
     with pytest.raises(ConfigError, match="one of both, raw, diff"):
         physfsunet.build(stem="none")
+    with pytest.raises(ConfigError, match="order has 'cnov'"):
+        physfsunet.build(order=["cnov"])
     with pytest.raises(ConfigError, match="did you mean 'shift'"):
         physfsunet.build(shft=False)
     with pytest.raises(UsageError, match="multiple of 4 frames, got 7"):

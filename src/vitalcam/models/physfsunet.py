@@ -37,6 +37,7 @@ FAST = (
 
 
 _STEMS = ("both", "raw", "diff")
+_STEPS = frozenset(LITERAL)
 
 
 @dataclass(frozen=True)
@@ -57,6 +58,12 @@ class Settings:
     shift: bool = True
     gates: bool = True
     even_change: bool = False
+
+    def __post_init__(self) -> None:
+        if self.stem not in _STEMS:
+            raise ConfigError(f"stem is {self.stem!r}; it must be one of {', '.join(_STEMS)}")
+        if unknown := sorted(set(self.order) - _STEPS):
+            raise ConfigError(f"order has {unknown[0]!r}; its steps are {', '.join(sorted(_STEPS))}")
 
 
 _ROWS = {
@@ -206,7 +213,4 @@ def build(variant: str = "", **options: Any) -> PhysFSUNet:
         ConfigError: there is no such field, or no such value of it.
     """
     settings, _ = _ROWS[chosen(variant, _ROWS)]
-    given = config.build(Settings, {**dataclasses.asdict(settings), **options})
-    if given.stem not in _STEMS:
-        raise ConfigError(f"stem is {given.stem!r}; it must be one of {', '.join(_STEMS)}")
-    return PhysFSUNet(given)
+    return PhysFSUNet(config.build(Settings, {**dataclasses.asdict(settings), **options}))
