@@ -32,6 +32,9 @@ class ConfigError(UsageError):
     """A setting is unknown or has the wrong type or value."""
 
 
+_LISTED = 36  # names that are still read
+
+
 class UnknownName(UsageError):
     """No method, model, data set or recipe of that name.
 
@@ -43,7 +46,11 @@ class UnknownName(UsageError):
         known = sorted(known)
         close = difflib.get_close_matches(name, known, n=1)
         hint = f"; did you mean {close[0]!r}?" if close else ""
-        super().__init__(f"unknown {what} {name!r}{hint} (there are: {', '.join(known) or 'none'})")
+        listed = f"there are: {', '.join(known) or 'none'}"
+        if len(known) > _LISTED:
+            nearest = difflib.get_close_matches(name, known, n=_LISTED // 3, cutoff=0.0)
+            listed = f"there are {len(known)}, nearest: {', '.join(nearest)}"
+        super().__init__(f"unknown {what} {name!r}{hint} ({listed})")
 
 
 class MissingExtra(UsageError):

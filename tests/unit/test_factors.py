@@ -32,6 +32,14 @@ def test_names_are_found_by_their_last_part():
         factors.groups(given, ("seed",))
 
 
+def test_of_many_names_the_nearest_are_listed():
+    given = rows(**{f"camera.x{k}": [k] for k in range(100)}, **{"person.skin_type": [3]})
+    with pytest.raises(
+        UnknownName, match=r"did you mean 'person.skin_type'\? \(there are 103, nearest: person.skin_type, "
+    ):
+        factors.groups(given, ("person.skintype",))
+
+
 def test_an_attribute_that_some_lack_is_unknown_there():
     assert list(factors.groups(rows(light=["lamp", None, "day"]), ("light",))) == [("day",), ("lamp",), ("unknown",)]
     assert list(factors.groups(rows(level=[2, None, 10]), ("level",))) == [("2",), ("10",), ("unknown",)]
