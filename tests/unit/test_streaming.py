@@ -22,12 +22,13 @@ CASES = {
     "mmrphys_36": (mmrphys, "36_rgb", 72, 12),
     "mmrphys_72_bvp": (mmrphys, "72_rgb_bvp", 48, 11),
     "mmrphys_late": (mmrphys, "9_rgbt_late", 96, 20),
+    "mmrphys_long": (mmrphys, "9_rgb", 240, 16, {"long": True}),
 }
 
 
-def built(module, variant):
+def built(module, variant, options=None):
     torch.manual_seed(0)
-    return module.build(variant).eval().requires_grad_(False)
+    return module.build(variant, **options or {}).eval().requires_grad_(False)
 
 
 def noisy_face(spec, frames, seed=0, light=0.02):
@@ -57,8 +58,8 @@ def slid(slide, video, hop):
 
 @pytest.mark.parametrize("case", CASES)
 def test_a_window_is_the_network(case):
-    module, variant, frames, _ = CASES[case]
-    network, spec = built(module, variant), module.VARIANTS[variant]
+    module, variant, frames, _, *options = CASES[case]
+    network, spec = built(module, variant, *options), module.VARIANTS[variant]
     video = example(spec, frames)
     found = streaming.sliding(network, spec, frames=frames).push(video)
     expected = network(torch.from_numpy(video))
@@ -70,8 +71,8 @@ def test_a_window_is_the_network(case):
 @pytest.mark.parametrize("case", CASES)
 def test_a_piece_gives_what_the_window_gave_there(case):
     """With the statistics of the very window: halo, places in time and the window's end are right, frame by frame."""
-    module, variant, frames, hop = CASES[case]
-    network, spec = built(module, variant), module.VARIANTS[variant]
+    module, variant, frames, hop, *options = CASES[case]
+    network, spec = built(module, variant, *options), module.VARIANTS[variant]
     window, front = streaming.Window(network, spec), streaming.Front(network, spec)
     video = noisy_face(spec, frames)
     whole = window.numpy({"video": video})
