@@ -126,13 +126,18 @@ def _check_size(network: nn.Module, spec: ModelSpec) -> None:
     """Show a network a clip of the size that was asked for."""
     clip = torch.zeros(spec.clip_shape())
     was_training = network.training
+    cannot = f"{spec.name} cannot see pictures of {spec.size_px} px"
     try:
         with torch.inference_mode():
-            network.eval()(clip)
+            lengths = {wave.shape[1] for wave in network.eval()(clip).values()}
     except RuntimeError as error:
-        raise ConfigError(f"{spec.name} cannot see pictures of {spec.size_px} px: {error}") from None
+        raise ConfigError(f"{cannot}: {error}") from None
     finally:
         network.train(was_training)
+    if lengths != {spec.frames}:
+        raise ConfigError(
+            f"{cannot}: of {spec.frames} frames it makes a wave of {', '.join(map(str, lengths))} samples"
+        )
 
 
 class Batches(Protocol):

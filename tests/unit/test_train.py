@@ -304,6 +304,10 @@ def test_a_network_can_be_built_for_another_size(model):
 def test_a_size_that_a_network_cannot_see_is_refused():
     with pytest.raises(ConfigError, match="factorizephys cannot see pictures of 36 px"):
         Training("factorizephys", size_px=36).network()
+    with pytest.raises(
+        ConfigError, match="physformer cannot see pictures of 36 px: of 160 frames it makes a wave of 40"
+    ):
+        Training("physformer", "diff", size_px=36).network()
 
 
 class Board:
