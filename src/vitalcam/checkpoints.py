@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import json
 import logging
 import re
 import warnings
@@ -166,29 +167,46 @@ def load(
         training_data: what it was trained on.
         options: of ``build``, e.g. ``first_pad`` of an old MMRPhys, ``attention``, ``rank`` or ``steps``.
 
+    What `vitalcam train` noted in a file of its own need not be said.
+
     Raises:
         WeightsError: the file is damaged, is of no network of ours, or does not say enough; one line says what to do.
     """
     state = read(file)
-    habits = _habits(file.stem)
+    noted, habits = noted_by_train(file).get("training", {}), _habits(file.stem)
+    model, variant = model or noted.get("model", ""), variant or noted.get("variant", "")
+    options = {**noted.get("options", {}), **(options or {})}
     fits = recognise({key: tuple(v.shape) for key, v in state.items()}, str(file))
     layout = _choose(file, fits, {"model": model, "variant": variant, "size_px": size_px}, habits)
-    fs_hz = fs_hz or habits.get("fs_hz", 0.0)
+    fs_hz = fs_hz or habits.get("fs_hz", 0.0) or (layout.spec.fs_hz if noted else 0.0)
     if not fs_hz:
         raise WeightsError(f"{file}: neither the file nor its name says at what frame rate it was trained; give fs_hz=")
-    built = _options(layout, habits, options or {})
+    built = _options(layout, habits, options)
     network = _build(file, layout, built)
     ours = network.state_dict()
     network.load_state_dict({key: state[theirs].reshape(ours[key].shape) for theirs, key in layout.keys.items()})
     spec = dataclasses.replace(
         layout.spec,
         fs_hz=fs_hz,
+        size_px=noted.get("size_px") or layout.spec.size_px,
         transform=transform or layout.spec.transform,
         licence=licence or "unknown",
         training_data=training_data or habits.get("training_data", ""),
         parameters=sum(p.numel() for p in network.parameters() if p.requires_grad),
     )
     return Checkpoint(network.eval(), spec, layout.variant, built, tuple(_notes(file, layout, state, habits, spec)))
+
+
+def noted_by_train(file: Path) -> dict[str, Any]:
+    """What `vitalcam train` noted in a file: its settings ("training"), data, result …; empty for others' files."""
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(file, framework="pt") as opened:
+            noted: dict[str, Any] = json.loads((opened.metadata() or {})["vitalcam"])
+    except (OSError, SafetensorError, KeyError, ValueError):
+        return {}
+    return noted
 
 
 def read(file: Path) -> dict[str, Tensor]:

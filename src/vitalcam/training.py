@@ -6,7 +6,6 @@ import dataclasses
 import functools
 import hashlib
 import inspect
-import json
 import math
 import os
 from collections import deque
@@ -18,7 +17,6 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import numpy as np
 import torch
-from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
 from vitalcam import checkpoints, config, losses, registry
@@ -359,13 +357,9 @@ def about(path: Path) -> dict[str, Any]:
     Raises:
         WeightsError: the file was not written by `train`, or is damaged.
     """
-    try:
-        with safe_open(path, framework="pt") as file:
-            noted: dict[str, Any] = json.loads((file.metadata() or {})["vitalcam"])
-    except (OSError, SafetensorError, KeyError, ValueError):
-        raise WeightsError(
-            f"{path}: holds no training of vitalcam; give last.safetensors or best.safetensors"
-        ) from None
+    noted = checkpoints.noted_by_train(path)
+    if "training" not in noted:
+        raise WeightsError(f"{path}: holds no training of vitalcam; give last.safetensors or best.safetensors")
     return noted
 
 

@@ -18,7 +18,7 @@ from _train_job import job
 from safetensors.torch import load_file
 
 from vitalcam import config
-from vitalcam.checkpoints import layouts
+from vitalcam.checkpoints import layouts, load
 from vitalcam.data import Clips
 from vitalcam.errors import ConfigError, DataError, UnknownName, UsageError, WeightsError
 from vitalcam.models._blocks import instance_norm
@@ -207,6 +207,18 @@ def test_fine_tuning_takes_the_files_of_the_authors(tmp_path):
     torch.save({theirs: ours[own] for theirs, own in layout.keys.items()}, tmp_path / "theirs.pth")
     begun = dataclasses.replace(SMALL, seed=7, start=str(tmp_path / "theirs.pth")).network()
     assert all(torch.equal(tensor, ours[key]) for key, tensor in begun.state_dict().items())
+
+
+def test_what_was_noted_need_not_be_said_again(tmp_path):
+    """The tensors of a network that looks far in time are those of the other."""
+    training = dataclasses.replace(SMALL, options={"long": True})
+    file = train(training, batches(training), tmp_path, device="cpu")
+    found = load(file)
+    assert (found.variant, found.options, found.spec.fs_hz) == ("9_rgb_bvp", {"long": True}, training.spec.fs_hz)
+    network = trained(file)[1]
+    clip = torch.rand(training.spec.clip_shape(60))
+    with torch.inference_mode():
+        torch.testing.assert_close(found.model(clip), network(clip))
 
 
 def test_weights_of_another_network_are_refused(undisturbed, tmp_path):
