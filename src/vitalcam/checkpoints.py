@@ -194,7 +194,10 @@ def load(
         training_data=training_data or habits.get("training_data", ""),
         parameters=sum(p.numel() for p in network.parameters() if p.requires_grad),
     )
-    return Checkpoint(network.eval(), spec, layout.variant, built, tuple(_notes(file, layout, state, habits, spec)))
+    notes = [*_notes(file, layout, state, habits, spec)]
+    if noted.get("target") == "change":
+        notes.append("trained on the wave's change from sample to sample: what it gives is a slope, not a wave")
+    return Checkpoint(network.eval(), spec, layout.variant, built, tuple(notes))
 
 
 def noted_by_train(file: Path) -> dict[str, Any]:

@@ -211,9 +211,10 @@ def test_fine_tuning_takes_the_files_of_the_authors(tmp_path):
 
 def test_what_was_noted_need_not_be_said_again(tmp_path):
     """The tensors of a network that looks far in time are those of the other."""
-    training = dataclasses.replace(SMALL, options={"long": True})
-    file = train(training, batches(training), tmp_path, device="cpu")
+    training = dataclasses.replace(SMALL, options={"long": True}, target="change")
+    file = train(training, batches(training, change=True), tmp_path, device="cpu")
     found = load(file)
+    assert any("a slope, not a wave" in note for note in found.notes)
     assert (found.variant, found.options, found.spec.fs_hz) == ("9_rgb_bvp", {"long": True}, training.spec.fs_hz)
     network = trained(file)[1]
     clip = torch.rand(training.spec.clip_shape(60))
