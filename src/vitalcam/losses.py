@@ -279,8 +279,8 @@ def _released_rate_terms(prediction: Tensor, truth: Tensor, moment: Moment) -> T
 
 
 def _released_cross_entropy(shares: Tensor, rate_bpm: np.ndarray, band_bpm: tuple[int, int]) -> Tensor:
-    bins = torch.from_numpy((rate_bpm - band_bpm[0]).astype(np.int64)).to(shares.device)
-    return functional.cross_entropy(shares, bins)
+    bins = np.clip((rate_bpm - band_bpm[0]).astype(np.int64), 0, shares.shape[-1] - 1)
+    return functional.cross_entropy(shares, torch.from_numpy(bins).to(shares.device))
 
 
 def _normal(mean: np.ndarray, at: np.ndarray, deviation: float) -> Tensor:

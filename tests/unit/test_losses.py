@@ -141,3 +141,12 @@ def test_refusals():
         losses.find("neg_person")
     with pytest.raises(UsageError, match="'rhythmformer' compares bvp; the model gives resp, the data resp"):
         losses.find("rhythmformer")({"resp": noisy(1)}, {"resp": noisy(2)})
+
+
+@pytest.mark.parametrize("name", [name for name in losses.names() if name.endswith("_released")])
+@pytest.mark.parametrize("rate_bpm", [33.0, 210.0])
+def test_a_heart_outside_the_band_of_a_loss_has_a_loss_too(name, rate_bpm):
+    prediction = noisy(0).requires_grad_()
+    loss = losses.find(name)({"bvp": prediction}, {"bvp": tone(rate_bpm, n=160)})
+    loss.backward()
+    assert loss.isfinite() and prediction.grad.isfinite().all()
