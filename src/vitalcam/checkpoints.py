@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import inspect
 import json
 import logging
 import re
@@ -65,6 +66,7 @@ class Layout:
         keys: their names of the tensors, and ours.
         shapes: by their names.
         unused: how the names of tensors begin that the file may have besides; they are left out.
+        size_px: side of the pictures where neither the variant nor the options say it.
     """
 
     model: str
@@ -73,6 +75,7 @@ class Layout:
     keys: Mapping[str, str]
     shapes: Mapping[str, Shape]
     unused: str = ""
+    size_px: int = 0
 
     @property
     def released_attention(self) -> bool:
@@ -82,8 +85,9 @@ class Layout:
     @property
     def spec(self) -> ModelSpec:
         """Card of the network."""
-        spec: ModelSpec = registry.find("models", self.model).VARIANTS[self.variant]
-        return dataclasses.replace(spec, size_px=self.options.get("size_px", spec.size_px))
+        module = registry.find("models", self.model)
+        spec: ModelSpec = module.VARIANTS[self.variant] if self.variant else module.SPEC
+        return dataclasses.replace(spec, size_px=self.size_px or self.options.get("size_px", spec.size_px))
 
     def __str__(self) -> str:
         options = "".join(f" {key}={value}" for key, value in self.options.items())
@@ -174,21 +178,19 @@ def load(
     """
     state = read(file)
     noted, habits = noted_by_train(file).get("training", {}), _habits(file.stem)
-    model, variant = model or noted.get("model", ""), variant or noted.get("variant", "")
-    options = {**noted.get("options", {}), **(options or {})}
-    fits = recognise({key: tuple(v.shape) for key, v in state.items()}, str(file))
+    shapes = {key: tuple(v.shape) for key, v in state.items()}
+    fits = [_noted_layout(file, noted, shapes)] if noted else recognise(shapes, str(file))
     layout = _choose(file, fits, {"model": model, "variant": variant, "size_px": size_px}, habits)
     fs_hz = fs_hz or habits.get("fs_hz", 0.0) or (layout.spec.fs_hz if noted else 0.0)
     if not fs_hz:
         raise WeightsError(f"{file}: neither the file nor its name says at what frame rate it was trained; give fs_hz=")
-    built = _options(layout, habits, options)
+    built = _options(layout, habits, options or {})
     network = _build(file, layout, built)
     ours = network.state_dict()
     network.load_state_dict({key: state[theirs].reshape(ours[key].shape) for theirs, key in layout.keys.items()})
     spec = dataclasses.replace(
         layout.spec,
         fs_hz=fs_hz,
-        size_px=noted.get("size_px") or layout.spec.size_px,
         transform=transform or layout.spec.transform,
         licence=licence or "unknown",
         training_data=training_data or habits.get("training_data", ""),
@@ -283,6 +285,26 @@ def recognise(shapes: Mapping[str, Shape], source: str = "weights") -> list[Layo
 def layouts() -> tuple[Layout, ...]:
     """Every layout that there is: those of the authors' files, and our own."""
     return tuple(layout for name in registry.names("models") for layout in _layouts_of(name))
+
+
+def _noted_layout(file: Path, noted: Mapping[str, Any], shapes: Mapping[str, Shape]) -> Layout:
+    """The layout of what `vitalcam train` wrote, which says what it is."""
+    import torch
+
+    model, variant, size_px = noted["model"], noted.get("variant", ""), noted.get("size_px", 0)
+    options = {**noted.get("options", {}), **sized(model, size_px)}
+    with torch.device("meta"):
+        ours = registry.find("models", model).build(variant, **options).state_dict()
+    layout = Layout(model, variant, options, {key: key for key in ours}, {k: tuple(v.shape) for k, v in ours.items()})
+    if any(_differences(layout, shapes)):
+        raise WeightsError(f"{file}: says it is {layout}, but has not its tensors; it is damaged")
+    return dataclasses.replace(layout, size_px=size_px)
+
+
+def sized(model: str, size_px: int) -> dict[str, int]:
+    """What tells ``build`` of a model the side of its pictures; empty where no layer depends on it."""
+    takes = inspect.signature(registry.find("models", model).build).parameters
+    return {"size_px": size_px} if size_px and "size_px" in takes else {}
 
 
 def _layouts_of(name: str) -> Iterator[Layout]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import functools
 import hashlib
-import inspect
 import math
 import os
 from collections import deque
@@ -103,9 +102,8 @@ class Training:
             ConfigError: it cannot see pictures of ``size_px``.
         """
         torch.manual_seed(self.seed)
-        build = registry.find("models", self.model).build
-        sized = {"size_px": self.size_px} if self.size_px and "size_px" in inspect.signature(build).parameters else {}
-        network: nn.Module = build(self.variant, **self.options, **sized)
+        sized = checkpoints.sized(self.model, self.size_px)
+        network: nn.Module = registry.find("models", self.model).build(self.variant, **self.options, **sized)
         if self.size_px:
             _check_size(network, self.spec)
         if self.start:

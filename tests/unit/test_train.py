@@ -15,7 +15,7 @@ import pytest
 import torch
 from _prepared import prepared
 from _train_job import job
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 
 from vitalcam import config
 from vitalcam.checkpoints import layouts, load
@@ -220,6 +220,29 @@ def test_what_was_noted_need_not_be_said_again(tmp_path):
     clip = torch.rand(training.spec.clip_shape(60))
     with torch.inference_mode():
         torch.testing.assert_close(found.model(clip), network(clip))
+
+
+@pytest.mark.parametrize(
+    "training",
+    [
+        Training("physfsunet", "fast", options={"stem": "diff"}, size_px=18),
+        Training("efficientphys", "factorizephys", size_px=36),
+        Training("tscan", size_px=20),
+        dataclasses.replace(SMALL, size_px=12),
+    ],
+    ids=lambda training: training.model,
+)
+def test_what_no_author_ever_released_is_built_as_it_was_noted(tmp_path, training):
+    network, path = training.network().eval(), tmp_path / "last.safetensors"
+    about = {"vitalcam": json.dumps({"training": config.to_dict(training)})}
+    save_file(dict(network.state_dict()), path, metadata=about)
+    found, clip = load(path), torch.rand(training.spec.clip_shape(60))
+    assert found.spec.size_px == training.size_px
+    with torch.inference_mode():
+        torch.testing.assert_close(found.model(clip), network(clip))
+    save_file(dict(list(network.state_dict().items())[1:]), path, metadata=about)
+    with pytest.raises(WeightsError, match=r"last\.safetensors: says it is .*damaged"):
+        load(path)
 
 
 def test_weights_of_another_network_are_refused(undisturbed, tmp_path):
