@@ -14,15 +14,19 @@ _unfinished: set[Path] = set()
 
 
 @contextmanager
-def whole(path: Path) -> Iterator[Path]:
+def whole(path: Path, *, suffix: str = ".part") -> Iterator[Path]:
     """A temporary path beside ``path`` that takes its place when the block ends well, and vanishes when it does not.
 
     The folder is made where it is missing.
 
+    Args:
+        path: of the file.
+        suffix: of the temporary path, for writers that go by it.
+
     Raises:
         OutputError: the folder or the file cannot be written.
     """
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    part = path.with_name(f".{path.name}.{os.getpid()}{suffix}")
     _unfinished.add(part)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

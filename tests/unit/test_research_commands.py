@@ -259,3 +259,17 @@ def test_the_ladder_needs_its_data_and_other_recipes_do_not(run, words, says):
     done = run(main, "reproduce", *words, "--out", "out", "--done")
     assert done.exit_code == 2
     assert says in done.output
+
+
+@pytest.mark.parametrize(("why", "code"), [(["out of memory", "out of memory"], 1), (["", "out of memory"], 0)])
+def test_a_recipe_of_which_nothing_was_done_has_failed(monkeypatch, tmp_path, why, code):
+    from vitalcam import recipes
+    from vitalcam.reproduce import Outcome
+
+    cells = recipes.load("factorizephys_cost").cells()
+    outcomes = [Outcome(cell, missing=reason) for cell, reason in zip(cells, why, strict=False)]
+    monkeypatch.setattr("vitalcam.reproduce.reproduce", lambda *_, **__: outcomes)
+    done = CliRunner().invoke(main, ["reproduce", "factorizephys_cost", "--out", str(tmp_path)])
+    assert done.exit_code == code, done.output
+    assert ("no cell has numbers" in done.output) == bool(code)
+    assert (tmp_path / "factorizephys_cost.md").exists()

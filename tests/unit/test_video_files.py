@@ -336,13 +336,19 @@ def test_bad_inputs_give_one_clear_line(tmp_path, name):
         ("a.xyz", {"fps_hz": 30}, VideoError, "cannot be encoded"),
         ("a.mp4", {"fps_hz": 30, "codec": "nope"}, VideoError, "cannot be encoded"),
         ("a.mp4", {"fps_hz": 30, "pixel_format": "nope"}, VideoError, "cannot be encoded"),
-        ("no/a.mp4", {"fps_hz": 30}, OutputError, "cannot be written"),
     ],
 )
 def test_unwritable_videos(tmp_path, name, options, error, message):
     with pytest.raises(error, match=message):
         write_video(tmp_path / name, clip(3), **options)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_folder_of_a_video_is_made_where_it_can_be(tmp_path):
+    write_video(tmp_path / "new" / "a.mp4", clip(3), fps_hz=30)
+    assert [path.name for path in (tmp_path / "new").iterdir()] == ["a.mp4"]
+    with pytest.raises(OutputError, match=r"a\.mp4/b\.mp4: cannot be written"):
+        write_video(tmp_path / "new" / "a.mp4" / "b.mp4", clip(3), fps_hz=30)
 
 
 def test_frames_of_unequal_size_leave_the_old_file(tmp_path):

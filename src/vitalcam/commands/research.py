@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from vitalcam.commands import options
-from vitalcam.errors import DatasetError, UnknownName, UsageError
+from vitalcam.errors import DataError, DatasetError, UnknownName, UsageError
 
 if TYPE_CHECKING:
     from vitalcam.data import Clips
@@ -354,6 +354,8 @@ def reproduce(
     click.echo(paper_tables.markdown(recipe, source, outcomes, wanted or paper_tables.HEADLINES))
     for path in paper_tables.write(recipe, source, outcomes, out, Path(name).stem):
         click.echo(f"written: {path}", err=True)
+    if not done and all(outcome.missing for outcome in outcomes):
+        raise DataError(f"{name}: no cell has numbers; the list under the table says why")
 
 
 def _source(recipe: Recipe, plates: Path | None, ladder: Path | None, out: Path, people: int, seconds: float) -> Source:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import itertools
 import struct
-import uuid
 from collections.abc import Iterable, Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
@@ -51,7 +50,7 @@ def write_video(
     only when it is complete.
 
     Args:
-        path: where; an existing file is replaced.
+        path: where; an existing file is replaced, a missing folder made.
         frames: pictures of one size.
         fps_hz: constant rate; give this or ``times_s``.
         times_s: (T,) strictly increasing presentation times, kept to 1/90000 s (mp4, mov) or 1 ms (mkv, webm).
@@ -70,7 +69,7 @@ def write_video(
     ticks, time_base = _ticks(path, fps_hz, times_s)
     format_ = pixel_format or _PIXEL_FORMATS.get(codec) or _subsampled(first)
     options = _OPTIONS.get(codec, {}) | ({} if crf is None else {"crf": str(crf)})
-    with _replacing(path) as temporary, _encoding(path), av.open(str(temporary), "w") as container:
+    with files.whole(path, suffix=path.suffix) as temporary, _encoding(path), av.open(str(temporary), "w") as container:
         stream = _stream(container, codec, first, format_, time_base, options)
         stream.bit_rate = bit_rate or 0
         if rotation_deg:
@@ -157,24 +156,11 @@ def _picture(rgb: Bytes, tick: int, stream: VideoStream) -> av.VideoFrame:
 
 
 @contextlib.contextmanager
-def _replacing(path: Path) -> Iterator[Path]:
-    """A temporary neighbour that takes the place of ``path`` when all went well."""
-    temporary = path.with_name(f".{path.stem}-{uuid.uuid4().hex[:8]}{path.suffix}")
-    try:
-        yield temporary
-        temporary.replace(path)
-    except OSError as error:
-        raise files.cannot(path, error) from error
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-@contextlib.contextmanager
 def _encoding(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError:
-        raise  # `_replacing` tells
+        raise  # `files.whole` tells
     except (FFmpegError, ValueError) as error:
         raise VideoError(
             f"{path}: cannot be encoded so ({error}); try another codec, pixel format or suffix"
@@ -205,7 +191,7 @@ def write_dib_avi(
     height, width, _ = first.shape
     picture_bytes = height * _dib_row_bytes(width)
     per_riff = frames_per_riff or max(1, _RIFF_BYTES // picture_bytes)
-    with _replacing(path) as temporary, temporary.open("wb") as file:
+    with files.whole(path, suffix=path.suffix) as temporary, temporary.open("wb") as file:
         with _chunk(file, b"RIFF", b"AVI "):
             header_at = file.tell()
             file.write(_avi_header(width, height, fps_hz, bottom_up, 0, 0))
