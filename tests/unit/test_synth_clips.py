@@ -75,16 +75,17 @@ def test_damaged_truth_is_named(folder, tmp_path, damaged):
     shutil.copytree(folder[0], tmp_path / "one")
     (tmp_path / "one" / "bvp.csv").write_text(damaged)
     with pytest.raises(DatasetError, match=r"bvp\.csv: damaged"):
-        recordings.read(tmp_path / "one")
+        recordings.read(tmp_path / "one").signals["bvp"]
 
 
-def test_a_damaged_video_stops_no_other_recording(folder, tmp_path):
+@pytest.mark.parametrize("part", ["rgb", "bvp"])
+def test_a_damaged_file_stops_no_other_recording(folder, tmp_path, part):
     for name in ("one", "two"):
         shutil.copytree(folder[0], tmp_path / name)
-    next((tmp_path / "one").glob("rgb.*")).write_bytes(b"no video")
+    next((tmp_path / "one").glob(f"{part}.*")).write_bytes(b"neither a video nor a table")
     found = evaluate([recordings.read(tmp_path / name) for name in ("one", "two")], Classical("pos"))
     assert found.expected == 2
-    assert [reason for reason in found.failed.values() if "rgb" in reason and "one" in reason]
+    assert [reason for reason in found.failed.values() if part in reason and "one" in reason]
 
 
 def test_frames_come_late_and_get_lost_but_in_order():

@@ -9,7 +9,8 @@ from __future__ import annotations
 import functools
 import json
 import math
-from collections.abc import Iterable, Iterator
+import warnings
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -159,7 +160,7 @@ def _table(path: Path, **columns: Floats) -> None:
 
 
 def read(folder: str | Path) -> Recording:
-    """Open a folder that `write` made; video is decoded when it is iterated, and a damaged one is refused then.
+    """Open a folder that `write` made; video and truth are read when they are asked for, and refused then if damaged.
 
     Raises:
         DatasetError: the folder is incomplete.
@@ -172,9 +173,6 @@ def read(folder: str | Path) -> Recording:
     videos = {"rgb": _video(folder / about["video"])}
     if (folder / "thermal.npy").exists():
         videos["thermal"] = _thermal(folder)
-    signals = {
-        key: _signal(folder / f"{key}.csv", key) for key in ("bvp", "resp", "ibi") if (folder / f"{key}.csv").exists()
-    }
     flat = {
         f"{part}.{key}": value
         for part, values in about.items()
@@ -182,7 +180,7 @@ def read(folder: str | Path) -> Recording:
         for key, value in values.items()
     }
     flat |= {key: value for key, value in about.items() if not isinstance(value, dict)}
-    return Recording("synth", str(about["identity"]), about["scenario"], folder.name, videos, signals, flat)
+    return Recording("synth", str(about["identity"]), about["scenario"], folder.name, videos, _Signals(folder), flat)
 
 
 def _video(path: Path) -> Video:
@@ -199,10 +197,32 @@ def _refused(error: VideoError) -> Iterator[Frame]:
     raise error
 
 
+class _Signals(Mapping[str, Signal]):
+    """What is known of a recording, each signal read when it is asked for, so that a damaged one stops no other."""
+
+    def __init__(self, folder: Path) -> None:
+        paths = {key: folder / f"{key}.csv" for key in ("bvp", "resp", "ibi")}
+        self._paths = {key: path for key, path in paths.items() if path.exists()}
+        self._read: dict[str, Signal] = {}
+
+    def __getitem__(self, key: str) -> Signal:
+        if key not in self._read:
+            self._read[key] = _signal(self._paths[key], key)
+        return self._read[key]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._paths)
+
+    def __len__(self) -> int:
+        return len(self._paths)
+
+
 def _signal(path: Path, kind: str) -> Signal:
     try:
-        table = np.loadtxt(path, delimiter=",", skiprows=1, ndmin=2, usecols=(0, 1))
-    except ValueError as error:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("error", "loadtxt: input contained no data")
+            table = np.loadtxt(path, delimiter=",", skiprows=1, ndmin=2, usecols=(0, 1))
+    except (OSError, ValueError, UserWarning) as error:
         raise DatasetError(f"{path}: damaged ({error}); delete its folder and write the recording again") from None
     return Signal(table[:, 1], table[:, 0], kind, "s" if kind == "ibi" else "a.u.")
 
