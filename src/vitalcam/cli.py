@@ -150,8 +150,8 @@ def _positive(_: click.Context, __: click.Parameter, value: float | None) -> flo
     help="Frames are this many per second, whatever they say.",
 )  # fmt: skip
 @click.option(
-    "--seconds", "camera_s", default=30.0, callback=_positive, show_default=True, metavar="S",
-    help="How long to use a camera.",
+    "--seconds", "camera_s", type=float, callback=_positive, metavar="S",
+    help="How long to use a camera.  [default: 30]",
 )  # fmt: skip
 @click.option(
     "--json", is_flag=False, flag_value="-", metavar="[FILE]",

@@ -158,6 +158,7 @@ def test_no_wave_no_edf_and_it_says_so(run: Run) -> None:
         (["a.mp4", "--edf", "x.csv"], "x.csv: a file of this format ends in .edf"),
         (["a.mp4", "--out", "o", "--json", "o/a.json"], "o/a.json: would be written twice"),
         (["a.mp4", "--out", "o", "--json", "sub/../o/a.json"], "o/a.json: would be written twice"),
+        (["a.mp4", "--seconds", "5"], "--seconds 5: is for cameras, and no input is one; files are measured whole"),
         (["a.mp4", "--neurokit", "--edf", "x.edf"], "--neurokit: names columns of CSV; give --csv FILE or --out DIR"),
         (["a.mp4", "--method", "pos", "--backend", "openvino"], "--backend openvino: runs networks, pos is none"),
         (["a.mp4", "--out", ""], "'--out': the name is empty"),

@@ -29,7 +29,7 @@ class Asked:
     step_s: float
     min_confidence: float
     fps_hz: float | None
-    camera_s: float
+    camera_s: float | None
     json: str | None
     csv: Path | None
     bids: Path | None
@@ -119,6 +119,8 @@ def _refuse_odd(asked: Asked, inputs: list[str]) -> None:
         raise UsageError("--resume: needs the --out DIR of the run that it goes on with")
     if asked.neurokit and not (asked.csv or asked.out):
         raise UsageError("--neurokit: names columns of CSV; give --csv FILE or --out DIR too")
+    if asked.camera_s and not any(map(batch.is_camera, inputs)):
+        raise UsageError(f"--seconds {asked.camera_s:g}: is for cameras, and no input is one; files are measured whole")
     single = {"--csv": asked.csv, "--edf": asked.edf, "--figure": asked.figure}
     for option, path in single.items():
         if path and len(inputs) > 1:
@@ -138,7 +140,7 @@ def _tasks(asked: Asked, settings: Settings, inputs: list[str], manifest: Manife
             settings=settings,
             outputs=_outputs(asked, names[source]),
             fps_hz=asked.fps_hz,
-            camera_s=asked.camera_s,
+            camera_s=asked.camera_s or batch.Task.camera_s,
             document=asked.json is not None,
         )
         for source in inputs
