@@ -12,6 +12,7 @@ from _prepared import prepared
 from click.testing import CliRunner
 
 from vitalcam import score_tables
+from vitalcam.checkpoints import Checkpoint
 from vitalcam.commands import figures as commands
 from vitalcam.errors import DatasetError, UsageError
 from vitalcam.evaluate import Evaluation, Protocol, evaluate
@@ -149,7 +150,8 @@ def test_waves_of_several_and_of_a_chosen_stretch(tmp_path):
 def test_attention_maps_of_a_trained_network(tmp_path, monkeypatch):
     """The weights are those of the start: what is tested is the way from file and recording to the maps."""
     spec, network = mmrphys.VARIANTS["9_rgb_bvp"], mmrphys.build("9_rgb_bvp", attention="fsam").eval()
-    monkeypatch.setattr(attention, "network_of", lambda _: (network, dataclasses.replace(spec, frames=64)))
+    found = Checkpoint(network, dataclasses.replace(spec, frames=64), "9_rgb_bvp", {}, ())
+    monkeypatch.setattr("vitalcam.checkpoints.load", lambda _: found)
     attention.draw(prepared("a", 75, 6.0), [tmp_path / "last.safetensors"], tmp_path / "maps.png")
     assert is_png(tmp_path / "maps.png")
     lines = table(tmp_path / "maps.png")

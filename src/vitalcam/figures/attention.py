@@ -7,30 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from torch import nn
 
 from vitalcam import checkpoints, clips
 from vitalcam.attention import Likeness, likeness
 from vitalcam.data import Prepared
-from vitalcam.errors import DatasetError, WeightsError
+from vitalcam.errors import DatasetError
 from vitalcam.evaluate import on_clock
 from vitalcam.figures import page, table
-from vitalcam.training import trained
-from vitalcam.types import Floats, ModelSpec, Recording
-
-
-def network_of(weights: Path) -> tuple[nn.Module, ModelSpec]:
-    """A network with its card: one that ``vitalcam train`` wrote, or a checkpoint of the papers' code.
-
-    Raises:
-        WeightsError: the file is neither.
-    """
-    try:
-        training, network = trained(weights)
-        return network, training.spec
-    except WeightsError:
-        found = checkpoints.load(weights)
-        return found.model.eval(), found.spec
+from vitalcam.types import Floats, Recording
 
 
 def maps(recording: Recording | Prepared, weights: Path, *, kind: str = "bvp") -> tuple[Floats, Likeness]:
@@ -38,14 +22,16 @@ def maps(recording: Recording | Prepared, weights: Path, *, kind: str = "bvp") -
 
     Args:
         recording: with its truth.
-        weights: of FactorizePhys or MMRPhys.
+        weights: of FactorizePhys or MMRPhys, by ``vitalcam train`` or by the papers' code.
         kind: "bvp" or "resp".
 
     Raises:
+        WeightsError: the file is of no network.
         DatasetError: there is no clip of that length with a face and a known wave.
         UsageError: the network has no such embeddings.
     """
-    network, spec = network_of(weights)
+    found = checkpoints.load(weights)
+    network, spec = found.model, found.spec
     prepared = on_clock(recording, spec)
     truth = prepared.waves.get(kind, np.full(len(prepared.valid), np.nan))
     run = max(clips.runs(prepared.valid & np.isfinite(truth)), key=lambda r: r.stop - r.start, default=slice(0, 0))
@@ -69,7 +55,7 @@ def draw(recording: Recording | Prepared, weights: Sequence[Path], path: Path, *
         kind: "bvp" or "resp".
 
     Raises:
-        DatasetError, UsageError: see `maps`.
+        WeightsError, DatasetError, UsageError: see `maps`.
     """
     found = [(file, *maps(recording, file, kind=kind)) for file in weights]
     top = max(float(values.max()) for *_, one in found for values in (one.off, one.on) if values is not None)
