@@ -233,7 +233,7 @@ class SyntheticBatches:
         device: where they are made.
 
     Raises:
-        UsageError: a batch cannot be shared evenly, or the network wants heat, which plates do not hold.
+        UsageError: a batch cannot be shared evenly, or the network wants heat, which these plates do not hold.
     """
 
     def __init__(
@@ -245,8 +245,9 @@ class SyntheticBatches:
         self.frames = frames or training.spec.frames
         self.place = _shared(training.batch)
         self._plates, self._channels = plates, Preparation.of(training.spec).channels
-        if plates is not None and self._channels != "rgb":
-            raise UsageError(f"plates hold colours; {training.spec.name} wants {' and '.join(training.spec.channels)}")
+        if plates is not None and self._channels != "rgb" and not plates.recipe.thermal:
+            name = training.spec.name
+            raise UsageError(f"{name} sees heat, and these plates hold none; make some with vitalcam plates --thermal")
 
     def epoch(self, number: int, start: int = 0) -> Iterator[Batch]:
         """See `Batches`; a batch is made while the one before is used."""
@@ -271,14 +272,10 @@ class SyntheticBatches:
 
         spec, share = self.training.spec, self.training.batch // self.place.world
         first = step * self.training.batch + self.place.rank * share
-        wish: dict[str, Any] = {"frames": self.frames, "size_px": spec.size_px, "fs_hz": spec.fs_hz}
-        if self._channels == "rgb":
-            return clips.shoot(self._source, range(first, first + share), seed=self.seed, device=self.device, **wish)
-        [made] = clips.batches(
-            1, scenario=self.scenario, batch=share, seed=self.seed * 1_000_003 + first, null_share=0.0,
-            channels=self._channels, device=self.device, **wish,
+        return clips.shoot(
+            self._source, range(first, first + share), frames=self.frames, size_px=spec.size_px, fs_hz=spec.fs_hz,
+            seed=self.seed, channels=self._channels, device=self.device,
         )  # fmt: skip
-        return made
 
     @functools.cached_property
     def _source(self) -> Plates:
@@ -289,7 +286,7 @@ class SyntheticBatches:
         spec = self.training.spec
         return clips.rolling(
             self.scenario, frames=self.frames, size_px=spec.size_px, fs_hz=spec.fs_hz, seed=self.seed,
-            device=self.device,
+            thermal=self._channels != "rgb", device=self.device,
         )  # fmt: skip
 
     def _transformed(self, video: Tensor) -> Tensor:

@@ -9,7 +9,6 @@ import torch
 
 from vitalcam import standins
 from vitalcam.data import Preparation
-from vitalcam.errors import UsageError
 from vitalcam.synth import scenarios
 from vitalcam.training import SyntheticBatches, Training
 
@@ -73,11 +72,6 @@ def test_synthetic_batches_are_the_same_whenever_asked_and_shared(monkeypatch):
     assert torch.equal(torch.cat([half[0] for half in halves]), other[0][0])
 
 
-def test_plates_hold_no_temperatures():
-    with pytest.raises(UsageError, match="thermal"):
-        SyntheticBatches(Training("bigsmall", "mmr_rgbt"), steps=1, plates=object())
-
-
 @needs_heads
 def test_synthetic_clips_are_transformed_as_the_network_wants():
     training = Training("deepphys", batch=1, target="change")
@@ -85,3 +79,13 @@ def test_synthetic_clips_are_transformed_as_the_network_wants():
     assert pictures.shape == (1, 6, 8, 72, 72)
     assert float(pictures[:, :3, -1].abs().max()) == 0
     assert float(pictures[:, 3:].mean()) == pytest.approx(0, abs=1e-4)
+
+
+@needs_heads
+@pytest.mark.parametrize(("variant", "channels"), [("9_thermal", 1), ("9_rgbt_late", 4)])
+def test_networks_that_see_heat_are_given_it(variant, channels):
+    data = SyntheticBatches(Training("mmrphys", variant, batch=1), steps=1, scenario=("still",), frames=20)
+    [(pictures, waves)] = data.epoch(1)
+    assert pictures.shape == (1, channels, 20, 9, 9)
+    assert 22 < float(pictures[:, -1].mean()) < 37
+    assert set(waves) == {"bvp", "resp"}

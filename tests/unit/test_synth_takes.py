@@ -17,9 +17,9 @@ torch = pytest.importorskip("torch")
 from vitalcam import registry  # noqa: E402
 from vitalcam.commands import research  # noqa: E402
 from vitalcam.commands.plates import plates as plates_command  # noqa: E402
-from vitalcam.errors import ConfigError, DatasetError, UnknownName  # noqa: E402
+from vitalcam.errors import ConfigError, DatasetError, UnknownName, UsageError  # noqa: E402
 from vitalcam.signal import spectrum  # noqa: E402
-from vitalcam.synth import clips, plates, takes  # noqa: E402
+from vitalcam.synth import clips, plates, takes, thermal  # noqa: E402
 from vitalcam.synth.film import Film  # noqa: E402
 from vitalcam.training import SyntheticBatches, Training  # noqa: E402
 
@@ -174,3 +174,50 @@ def test_a_scenario_that_does_not_exist_leaves_no_folder_behind(tmp_path):
 def test_a_folder_without_plates_is_named(tmp_path):
     with pytest.raises(DatasetError, match="vitalcam plates"):
         plates.Bank(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def warm():
+    return plates.render(dataclasses.replace(RECIPE, thermal=True), 0)
+
+
+def test_the_heat_of_a_plate_is_what_the_film_gives(warm):
+    film = Film(warm.scene, detail_px=RECIPE.size_px / plates.CROP)
+    times, size = np.arange(10) / warm.fs_hz, warm.pixels.shape[-1]
+    window = plates.Window(warm.origin_px[:10], (warm.side_px,) * 2, (size, size))
+    wanted = thermal.temperatures(film, film.render(times, window)[1], times, window)
+    waves = torch.tensor(film.pulse.at(times - np.array(warm.delays_s)[:, None])).float()
+    laid, still = (takes.with_blood(warm.pixels[:10].float(), blood)[:, 3] for blood in (waves, 0 * waves))
+    assert (laid + warm.scene.person.temperature_c - wanted).abs().mean() < 0.01
+    blood = (laid - still).abs()
+    assert 0 < blood[:, FACE, FACE].amax() < 0.1
+    assert not blood[:, :3, :3].any()
+
+
+def test_a_thermal_camera_changes_no_colour(plate, warm):
+    assert torch.equal(warm.pixels[:, :7], plate.pixels)
+    both, colours, heat = (
+        shoot(p, 7, takes.Shooting(), channels=c) for p, c in [(warm, "rgbt"), (plate, "rgb"), (warm, "thermal")]
+    )
+    assert torch.equal(both.video[:3], colours.video)
+    assert heat.video.shape == (1, *colours.video.shape[1:])
+    assert 22 < heat.video.mean() < 37
+    np.testing.assert_array_equal(heat.bvp, colours.bvp)
+
+
+def test_breath_warms_and_cools_the_nostrils(warm):
+    take = shoot(warm, 3, channels="thermal", size_px=36)
+    late = np.roll(np.gradient(take.resp), 6)[10:]  # the skin follows the air by 0.2 s
+    flow = torch.as_tensor(late - late.mean()).float()
+    heat = take.video[0, 10:] - take.video[0, 10:].mean((1, 2), keepdim=True)  # without the camera's drift
+    heat = heat - heat.mean(0)
+    likeness = torch.einsum("tyx,t->yx", heat, flow) / (heat.square().sum(0).sqrt() * flow.norm())
+    assert likeness.min() < -0.95  # what is breathed in is cool
+    assert FACE.start < int(likeness.argmin()) // 36 < FACE.stop
+
+
+def test_without_a_thermal_camera_there_is_no_heat(plate):
+    with pytest.raises(ConfigError, match=r"no thermal camera .* vitalcam plates --thermal"):
+        shoot(plate, 1, channels="rgbt")
+    with pytest.raises(UsageError, match=r"sees heat, and these plates hold none"):
+        SyntheticBatches(Training("mmrphys", "9_thermal"), steps=1, plates=plates.Rolling(RECIPE))

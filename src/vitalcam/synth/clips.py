@@ -5,7 +5,6 @@ A clip is what the measuring side would cut out of a recording of the same scene
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -21,7 +20,7 @@ from vitalcam.synth.plates import CROP, Plate
 from vitalcam.synth.scene import Scene
 from vitalcam.synth.takes import FINE_PX, Take
 from vitalcam.synth.takes import shoot as shoot_take
-from vitalcam.types import Floats
+from vitalcam.types import Channels, Floats
 
 _SPARE = 1.3  # a plate lasts so many times as long as a clip, and some seconds more
 
@@ -50,6 +49,8 @@ class Batch:
 class Plates(Protocol):
     """Where takes come from: `plates.Rolling`, `plates.Bank`."""
 
+    recipe: plates.Recipe
+
     def numbers(self, clip: int) -> range:
         """Plates that a clip may show."""
         ...
@@ -68,12 +69,10 @@ def batches(
     seed: int = 0,
     identities: int = plates.TRAINING[1],
     null_share: float = 0.1,
-    channels: str = "rgb",
+    channels: Channels = "rgb",
     device: torch.device | str = "cpu",
 ) -> Iterator[Batch]:
-    """Yield ``n`` batches of clips, equal for equal arguments.
-
-    Clips in colour are takes of plates. What a thermal camera sees is rendered for each clip; a batch shows one person.
+    """Yield ``n`` batches of clips, takes of plates, equal for equal arguments.
 
     Args:
         n: number of batches.
@@ -88,17 +87,11 @@ def batches(
         channels: "rgb", "thermal" or "rgbt".
         device: where clips are made and stay.
     """
-    source = rolling(
-        scenario, frames=frames, size_px=size_px, fs_hz=fs_hz, seed=seed, identities=identities, device=device
-    )
-    common: dict[str, Any] = {"frames": frames, "size_px": size_px, "fs_hz": fs_hz, "device": device}
+    wish: dict[str, Any] = {"frames": frames, "size_px": size_px, "fs_hz": fs_hz, "seed": seed, "device": device}
+    source = rolling(scenario, identities=identities, thermal=channels != "rgb", **wish)
     for number in range(n):
-        if channels == "rgb":
-            clips = range(number * batch, (number + 1) * batch)
-            yield shoot(source, clips, seed=seed, null_share=null_share, **common)
-        else:
-            rng = np.random.default_rng([seed, 12, number])
-            yield render(_scenes(source.recipe, batch, null_share, rng), channels=channels, rng=rng, **common)
+        clips = range(number * batch, (number + 1) * batch)
+        yield shoot(source, clips, null_share=null_share, channels=channels, **wish)
 
 
 def rolling(
@@ -109,6 +102,7 @@ def rolling(
     fs_hz: float,
     seed: int,
     identities: int = plates.TRAINING[1],
+    thermal: bool = False,
     takes: int = 24,
     device: torch.device | str = "cpu",
 ) -> plates.Rolling:
@@ -121,16 +115,9 @@ def rolling(
         scenario=names or plates.Recipe.scenario,
         identities=(0, identities),
         seed=seed,
+        thermal=thermal,
     )
     return plates.Rolling(recipe, takes=takes, device=device)
-
-
-def _scenes(recipe: plates.Recipe, n: int, null_share: float, rng: np.random.Generator) -> list[Scene]:
-    """Scenes of one person, who is costly to make."""
-    identity = int(rng.integers(*recipe.identities))
-    same = dataclasses.replace(recipe, identities=(identity, identity + 1))
-    scenes = [same.scene(int(number)) for number in rng.integers(2**31, size=n)]
-    return [scene if rng.random() >= null_share else scene.null_twin() for scene in scenes]
 
 
 def shoot(
@@ -142,6 +129,7 @@ def shoot(
     fs_hz: float,
     seed: int = 0,
     null_share: float = 0.0,
+    channels: Channels = "rgb",
     device: torch.device | str = "cpu",
 ) -> Batch:
     """Shoot clips by their numbers, each of any plate; a number gives the same clip in whatever batch it is.
@@ -149,13 +137,20 @@ def shoot(
     Args:
         source: of plates.
         clips: numbers.
-        frames, size_px, fs_hz, seed, null_share, device: as for `batches`.
+        frames, size_px, fs_hz, seed, null_share, channels, device: as for `batches`.
     """
+    wish: dict[str, Any] = {
+        "frames": frames,
+        "size_px": size_px,
+        "fs_hz": fs_hz,
+        "channels": channels,
+        "device": device,
+    }
     shot = []
     for clip in clips:
         rng = np.random.default_rng([seed, 13, clip])
         plate, beats = source[int(rng.choice(source.numbers(clip)))], bool(rng.random() >= null_share)
-        shot.append(shoot_take(plate, rng, frames=frames, size_px=size_px, fs_hz=fs_hz, beats=beats, device=device))
+        shot.append(shoot_take(plate, rng, beats=beats, **wish))
     return Batch(
         video=torch.stack([take.video for take in shot]),
         **_truth(shot, device),
@@ -176,7 +171,7 @@ def render(
     frames: int = 160,
     size_px: int = 72,
     fs_hz: float = 30.0,
-    channels: str = "rgb",
+    channels: Channels = "rgb",
     device: torch.device | str = "cpu",
     rng: np.random.Generator,
 ) -> Batch:
@@ -203,7 +198,7 @@ def render(
 
 
 def _clip(
-    film: Film, times_s: Floats, size_px: int, channels: str, noise: torch.Generator, rng: np.random.Generator
+    film: Film, times_s: Floats, size_px: int, channels: Channels, noise: torch.Generator, rng: np.random.Generator
 ) -> Tensor:
     """One clip (C, T, H, W)."""
     window = plates.square(film.face_px(times_s), size_px, rng)
@@ -216,6 +211,6 @@ def _clip(
         parts.append(sensor.develop(film.scene, linear, gain_, sensor.fresh_noise(noise), under))
     if channels != "rgb":
         degrees = thermal.temperatures(film, patches, times_s, window)
-        seen = thermal.develop(film, degrees, times_s, window.size, rng)
+        seen = thermal.develop(film.scene, degrees, times_s, window.size, rng, side_px=window.side_px[0])
         parts.append(torch.as_tensor(seen, dtype=torch.float32, device=linear.device)[..., None])
     return torch.cat(parts, -1).permute(3, 0, 1, 2)

@@ -90,17 +90,18 @@ class Film:
             picture *= self._flicker(times_s, window)
         return picture, patches
 
-    def plate(self, times_s: Floats, window: Window) -> Tensor:
+    def plate(self, times_s: Floats, window: Window) -> tuple[Tensor, list[Patch]]:
         """What any pulse needs to be laid over it: (B, h, w, 9), before lamps flicker.
 
         Linear light while the blood stands still, what one unit of blood adds to it, and how much of that is added by
-        blood that arrives late: none of it at the first of `delays_s`, all of it at the last.
+        blood that arrives late: none of it at the first of `delays_s`, all of it at the last. Also returns what is seen
+        of the person, as `render` does.
         """
         delay = self.figure.delay_s
         share = (delay - delay.min()) / (delay.max() - delay.min()).clamp(min=1e-9)
         patches, behind = self._seen(times_s, window, share.expand(len(times_s), -1))
         values = [(patch, torch.cat([patch.rgb, patch.moved, patch.moved * patch.pulse], -1)) for patch in patches]
-        return lay(torch.nn.functional.pad(behind, (0, 6)), values, window.finer)
+        return lay(torch.nn.functional.pad(behind, (0, 6)), values, window.finer), patches
 
     @property
     def delays_s(self) -> tuple[float, float]:

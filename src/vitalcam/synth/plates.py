@@ -20,7 +20,7 @@ from torch import Tensor
 
 from vitalcam import config, files
 from vitalcam.errors import ConfigError, DatasetError, UnknownName
-from vitalcam.synth import scenarios
+from vitalcam.synth import scenarios, thermal
 from vitalcam.synth.breath import Breathing
 from vitalcam.synth.film import Film, Window
 from vitalcam.synth.scene import Scene
@@ -49,6 +49,7 @@ class Recipe:
         scenario: names in `vitalcam.synth.scenarios.SCENARIOS`; a plate is of one of them.
         identities: people to draw from: this one to the one before that.
         seed: of everything.
+        thermal: whether a thermal camera films too.
 
     Raises:
         ConfigError: the people are not for training.
@@ -61,6 +62,7 @@ class Recipe:
     scenario: tuple[str, ...] = tuple(name for name in scenarios.LADDER if name != "thermal")
     identities: tuple[int, int] = TRAINING
     seed: int = 0
+    thermal: bool = False
 
     def __post_init__(self) -> None:
         low, high = self.identities
@@ -77,7 +79,12 @@ class Recipe:
         rng = np.random.default_rng([self.seed, 14, number])
         identity, seed = int(rng.integers(*self.identities)), int(rng.integers(2**31))
         name = self.scenario[int(rng.integers(len(self.scenario)))]
-        return scenarios.sample(name, seed, identity=identity, duration_s=self.duration_s, wide=True)
+        scene = scenarios.sample(name, seed, identity=identity, duration_s=self.duration_s, wide=True)
+        return (
+            dataclasses.replace(scene, camera=dataclasses.replace(scene.camera, thermal=True))
+            if self.thermal
+            else scene
+        )
 
 
 @dataclass(frozen=True)
@@ -89,7 +96,8 @@ class Plate:
         breath: how the person breathes on it.
         fs_hz: its rate; frame ``i`` was taken at ``i / fs_hz``.
         pixels: (T, 7, h, w) float16: linear light while the blood stands still, 3; what one unit of blood adds, 3; how
-            much of the blood is late, 0..1.
+            much of the blood is late, 0..1. With a thermal camera (T, 9, h, w): degrees Celsius above those of the
+            person while the blood stands still, and what one unit of blood adds.
         delays_s: of blood that is early, and late.
         origin_px: (T, 2) left upper corner in pixels of the camera.
         side_px: side in pixels of the camera.
@@ -140,10 +148,14 @@ def _chunks(film: Film, times_s: Floats, window: Window) -> Iterator[Tensor]:
     for start in range(0, times_s.size, _CHUNK):
         part = slice(start, start + _CHUNK + 1)  # the first frame of the next chunk fades into this one's last
         here = dataclasses.replace(window, origin_px=window.origin_px[part])
-        light = film.plate(times_s[part], here)[:_CHUNK].permute(0, 3, 1, 2)
+        whole, patches = film.plate(times_s[part], here)
+        light = whole[:_CHUNK].permute(0, 3, 1, 2)
         added, late = light[:, 3:6], light[:, 6:]
         share = late.abs().sum(1, keepdim=True) / added.abs().sum(1, keepdim=True).clamp(min=1e-9)
-        yield torch.cat([light[:, :3], added, share.clamp(0, 1)], 1).half()
+        values = [light[:, :3], added, share.clamp(0, 1)]
+        if film.scene.camera.thermal:
+            values.append(thermal.plate(film, patches, times_s[part], here)[:_CHUNK].permute(0, 3, 1, 2))
+        yield torch.cat(values, 1).half()
 
 
 class Rolling:
@@ -192,7 +204,8 @@ class Bank:
     @property
     def digest(self) -> str:
         """Names the plates there are."""
-        return config.digest({"recipe": config.to_dict(self.recipe), "plates": [card.name for card in self._cards]})
+        recipe = {key: value for key, value in config.to_dict(self.recipe).items() if value is not False}
+        return config.digest({"recipe": recipe, "plates": [card.name for card in self._cards]})
 
     def numbers(self, clip: int) -> range:
         """Plates that a clip may show: all."""

@@ -25,7 +25,6 @@ from vitalcam.types import Bytes, Floats, Frame, Recording, Signal, Video
 
 _CHUNK = 20  # frames rendered together
 _BVP_HZ, _RESP_HZ = 125.0, 25.0
-_THERMAL_SIZE = (320, 240)
 _SUFFIX = {"ffv1": ".mkv", "mjpeg": ".mkv"}
 
 
@@ -77,7 +76,7 @@ def shots(scene: Scene) -> Iterator[Shot]:
         linear, now = linear[:_CHUNK], now[:_CHUNK]
         gain = torch.as_tensor(sensor.gains(scene, mean, now), dtype=torch.float32)
         rgb = sensor.develop(scene, linear, gain, normal).round_().to(torch.uint8).contiguous().numpy()
-        seen = None if degrees is None else thermal.develop(film, degrees, now, _THERMAL_SIZE, rng)
+        seen = None if degrees is None else thermal.develop(scene, degrees, now, thermal.SIZE, rng)
         yield Shot(now, rgb, seen)
 
 

@@ -16,12 +16,12 @@ from torch import Tensor
 
 from vitalcam.errors import ConfigError
 from vitalcam.signal.resample import uniform
-from vitalcam.synth import acting, recordings, sensor
+from vitalcam.synth import acting, recordings, sensor, thermal
 from vitalcam.synth.breath import Breathing
 from vitalcam.synth.plates import Plate
 from vitalcam.synth.pulse import Heart, pulse
 from vitalcam.synth.scene import Scene
-from vitalcam.types import Floats
+from vitalcam.types import Channels, Floats
 
 Range = tuple[float, float]
 _LEAD_S = 0.4  # frames before and after a clip, from which uneven ones are brought on time
@@ -85,7 +85,7 @@ class Take:
     """One clip and its truth.
 
     Attributes:
-        video: (C, T, H, W) float32, RGB 0..255, not rounded.
+        video: (C, T, H, W) float32, RGB 0..255, then degrees Celsius, as the channels were asked for; not rounded.
         bvp, resp: (T,) blood volume and volume of the lungs; bvp is 0 without a pulse.
         heart_rate, resp_rate: per minute, mean over the clip; NaN for the heart without a pulse.
         scene: the plate's, with the heart and the camera of the take.
@@ -131,6 +131,7 @@ def shoot(
     size_px: int,
     fs_hz: float,
     beats: bool = True,
+    channels: Channels = "rgb",
     shooting: Shooting | None = None,
     device: torch.device | str = "cpu",
 ) -> Take:
@@ -141,30 +142,36 @@ def shoot(
         rng: of everything; equal states give equal takes.
         frames, size_px, fs_hz: length, side and rate of the clip.
         beats: whether the heart beats.
+        channels: "rgb", "thermal" or "rgbt".
         shooting: how takes differ.
         device: where it is computed and stays.
 
     Raises:
-        ConfigError: the plate is too short or too coarse.
+        ConfigError: the plate is too short or too coarse, or no thermal camera saw it.
     """
     how, side_px = shooting or Shooting(), max(FINE_PX // size_px, 1) * size_px
     if side_px > plate.pixels.shape[-1]:
         raise ConfigError(f"plates of {plate.pixels.shape[-1]} px are too coarse for clips of {size_px} px")
+    if channels != "rgb" and not plate.scene.camera.thermal:
+        raise ConfigError("no thermal camera saw these plates; make some with vitalcam plates --thermal")
     scene = _scene(plate.scene, beats, how, rng)
     clock = _clock(plate, scene, frames, fs_hz, how, rng)
     breath = _slower(plate.breath, 1 / clock.stretch)
     beat = pulse(scene.heart, breath, duration_s=plate.duration_s / clock.stretch, rng=rng)
     on_plate_s = clock.start_s / clock.stretch
-    linear = _light(plate, clock, device)
     strength = _draw(rng, how.strength) * beats
     blood = strength * beat.at(on_plate_s + clock.times_s - np.array(plate.delays_s)[:, None])
-    linear = with_blood(linear, torch.as_tensor(blood, dtype=torch.float32, device=device))
-    seen, boxes = _cut(linear, clock.times_s, side_px, how, rng)
-    shown = _developed(plate, scene, clock, seen, boxes, how, rng)
-    if rng.random() < how.encoded:
-        place_px = round(_BLOCK_PX * side_px / (plate.side_px * boxes[0, 2]))
-        coarse = {"ignored": _draw(rng, how.ignored), "key_s": _draw(rng, how.keys_s)}
-        shown = encoded(shown, clock.times_s, rng, **coarse, place_px=max(place_px, 1))
+    sent = with_blood(_light(plate, clock, device), torch.as_tensor(blood, dtype=torch.float32, device=device))
+    seen, boxes = _cut(sent, clock.times_s, side_px, how, rng)
+    cameras = []
+    if channels != "thermal":
+        cameras.append(_coloured(plate, scene, clock, seen[:, :3], boxes, how, rng))
+    if channels != "rgb":
+        above, size, wide_px = seen[:, 3], (side_px, side_px), plate.side_px * boxes[0, 2]
+        degrees = thermal.develop(scene, above, clock.plate_s, size, rng, side_px=wide_px)
+        degrees += scene.person.temperature_c
+        cameras.append(torch.as_tensor(degrees, dtype=torch.float32, device=device)[:, None])
+    shown = torch.cat(cameras, 1)
     shown = shown if clock.even else _on_time(shown, clock.times_s, frames, fs_hz)
     shown = torch.nn.functional.avg_pool2d(shown, side_px // size_px) if side_px > size_px else shown
     times = on_plate_s + np.arange(frames) / fs_hz
@@ -228,7 +235,7 @@ def _slower(breath: Breathing, factor: float) -> Breathing:
 
 
 def _light(plate: Plate, clock: _Clock, device: torch.device | str) -> Tensor:
-    """Values (T, 7, h, w) of a plate at the times of a clock, by straight lines between its frames."""
+    """Values (T, 7 or 9, h, w) of a plate at the times of a clock, by straight lines between its frames."""
     place = np.clip(clock.plate_s * plate.fs_hz, 0, len(plate.pixels) - 1)
     low = np.minimum(place.astype(int), len(plate.pixels) - 2)
     first = int(low[0])
@@ -238,16 +245,22 @@ def _light(plate: Plate, clock: _Clock, device: torch.device | str) -> Tensor:
     return torch.lerp(near[before], near[before + 1], part)
 
 
-def with_blood(light: Tensor, waves: Tensor) -> Tensor:
-    """Linear light (T, 3, h, w) of what a plate holds (T, 7, h, w), with blood (2, T) that comes early and late."""
+def with_blood(plate: Tensor, waves: Tensor) -> Tensor:
+    """What a plate (T, 7 or 9, h, w) sends with blood (2, T) that comes early and late.
+
+    Returns:
+        (T, 3, h, w) linear light; (T, 4, h, w) with a thermal camera, degrees Celsius above those of the person.
+    """
     early, late = waves[:, :, None, None, None]
-    return light[:, :3] + light[:, 3:6] * torch.lerp(early, late, light[:, 6:])
+    blood = torch.lerp(early, late, plate[:, 6:7])
+    light = plate[:, :3] + plate[:, 3:6] * blood
+    return torch.cat([light, plate[:, 7:8] + plate[:, 8:9] * blood], 1) if plate.shape[1] > 7 else light
 
 
 def _cut(
     picture: Tensor, times_s: Floats, size_px: int, how: Shooting, rng: np.random.Generator
 ) -> tuple[Tensor, Floats]:
-    """Squares (T, 3, size, size) from (T, 3, h, h), and where they were (T, 3): x, y, side as shares of the picture."""
+    """Squares (T, C, size, size) from (T, C, h, h), and where they were (T, 3): x, y, side as shares of the picture."""
     whole = picture.shape[-1]
     duration_s = times_s[-1] - times_s[0]
     count = rng.poisson(_draw(rng, how.jumps_per_s) * duration_s)
@@ -274,6 +287,18 @@ def _means(low: float, side: float, cells: int, pixels: int) -> Floats:
     edges = low + side / cells * np.arange(cells + 1)
     covered = np.diff(np.clip(edges[:, None] - np.arange(pixels), 0, 1), axis=0)
     return np.asarray(covered / covered.sum(axis=1, keepdims=True))
+
+
+def _coloured(
+    plate: Plate, scene: Scene, clock: _Clock, linear: Tensor, boxes: Floats, how: Shooting, rng: np.random.Generator
+) -> Tensor:
+    """What is left of the squares (T, 3, n, n) after the camera and perhaps an encoder: values 0..255."""
+    shown = _developed(plate, scene, clock, linear, boxes, how, rng)
+    if rng.random() >= how.encoded:
+        return shown
+    place_px = round(_BLOCK_PX * linear.shape[-1] / (plate.side_px * boxes[0, 2]))
+    coarse = {"ignored": _draw(rng, how.ignored), "key_s": _draw(rng, how.keys_s)}
+    return encoded(shown, clock.times_s, rng, **coarse, place_px=max(place_px, 1))
 
 
 def _developed(
