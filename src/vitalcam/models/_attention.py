@@ -10,6 +10,7 @@ Source:
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import Any, Literal, get_args
 
@@ -57,20 +58,26 @@ class AttentionSettings:
             raise ConfigError(f"{self.attention} needs time as rows: mapping t_kab, not {self.mapping}")
 
     @classmethod
-    def of(cls, model: str, options: dict[str, Any], **defaults: Any) -> AttentionSettings:
+    def of(
+        cls, model: str, options: dict[str, Any], *, besides: Sequence[str] = (), **defaults: Any
+    ) -> AttentionSettings:
         """Settings from a model's defaults and what the user wants otherwise.
+
+        Args:
+            model: its name, for messages.
+            options: what the user wants.
+            besides: options that the model has of its own, for messages.
+            defaults: of the model.
 
         Raises:
             ConfigError: an option is unknown or has a wrong value.
         """
-        unknown = set(options) - {f.name for f in fields(cls)}
+        known = [f.name for f in fields(cls)]
+        unknown = set(options) - set(known)
         if unknown:
-            raise ConfigError(f"{model}: unknown option {min(unknown)!r} (there are: {_names(cls)})")
+            names = ", ".join([*known, *besides])
+            raise ConfigError(f"{model}: unknown option {min(unknown)!r} (there are: {names})")
         return cls(**(defaults | options))
-
-
-def _names(cls: type[AttentionSettings]) -> str:
-    return ", ".join(f.name for f in fields(cls))
 
 
 class FactorizedAttention(nn.Module):

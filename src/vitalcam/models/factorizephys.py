@@ -55,20 +55,20 @@ _ROWS: dict[str, tuple[dict[str, int], int, int]] = {  # variant: channels, size
 }
 
 
-def build(variant: str = "", **options: Any) -> BranchNetwork:
+def build(variant: str = "", *, dropout: float = 0.1, **options: Any) -> BranchNetwork:
     """The network, untrained.
 
     Args:
         variant: a name of `VARIANTS`; empty for "rgb".
-        options: fields of `AttentionSettings`, and `dropout`.
+        dropout: share of values that are left out.
+        options: fields of `AttentionSettings`.
 
     Raises:
         UnknownName: there is no such variant.
         ConfigError: there is no such option, or no such value of it.
     """
     channels, size_px, _ = _ROWS[chosen(variant, _ROWS)]
-    dropout = options.pop("dropout", 0.1)
-    settings = AttentionSettings.of("factorizephys", options)
+    settings = AttentionSettings.of("factorizephys", options, besides=("dropout",))
     n = sum(channels.values())
     return BranchNetwork({"bvp": Branch(_TABLES[size_px], [slice(0, n)], settings, dropout=dropout)}, n)
 

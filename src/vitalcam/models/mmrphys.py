@@ -133,27 +133,30 @@ RELEASED_OPTIONS: tuple[dict[str, Any], ...] = ({}, {"attention": "none"})
 RELEASED_UNUSED = "rBP_head."  # a head for blood pressure in the files of no and late fusion
 
 
-def build(variant: str = "", **options: Any) -> BranchNetwork:
+def build(
+    variant: str = "", *, dropout: float = 0.1, first_pad: int | None = None, resp_rank: int = 4, long: bool = False,
+    **options: Any,
+) -> BranchNetwork:  # fmt: skip
     """The network, untrained.
 
     Args:
         variant: a name of `VARIANTS`; empty for "72_rgb".
-        options: fields of `AttentionSettings`; `resp_rank` (4) in place of `rank` for breathing; `dropout`;
-            `first_pad`, zeros around the pictures before the first convolution of the BVP branch, which the authors had
-            in November 2024 and two of their files need; `long` (ours, not the authors'), which moves the three looks
-            that a convolution takes in time apart, so that a wave's sample is made of 3.8 s of the pulse and of 4.0 s
-            of breathing rather than of 0.8 and 1.8 s at 25 Hz, at the same number of weights. Attention is "fsam"
-            unless said otherwise: the paper's "tsfm", done as it is written, shows the network its target while
-            training (docs/fidelity.md).
+        dropout: share of values that are left out.
+        first_pad: zeros around the pictures before the first convolution of the BVP branch, which the authors had in
+            November 2024 and two of their files need.
+        resp_rank: in place of the rank, for breathing.
+        long: (ours, not the authors') move the three looks that a convolution takes in time apart, so that a wave's
+            sample is made of 3.8 s of the pulse and of 4.0 s of breathing rather than of 0.8 and 1.8 s at 25 Hz, at the
+            same number of weights.
+        options: fields of `AttentionSettings`. Attention is "fsam" unless said otherwise: the paper's "tsfm", done as
+            it is written, shows the network its target while training (docs/fidelity.md).
 
     Raises:
         UnknownName: there is no such variant.
         ConfigError: there is no such option, or no such value of it.
     """
     row = _ROWS[chosen(variant, _ROWS)]
-    dropout, first_pad = options.pop("dropout", 0.1), options.pop("first_pad", None)
-    resp_rank, long = options.pop("resp_rank", 4), options.pop("long", False)
-    settings = AttentionSettings.of("mmrphys", options)
+    settings = AttentionSettings.of("mmrphys", options, besides=("dropout", "first_pad", "resp_rank", "long"))
     branches = {}
     for task in row.tasks:
         table = row.table(task)
