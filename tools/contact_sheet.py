@@ -110,7 +110,7 @@ def temperatures(seed: int) -> list[list[Picture]]:
         x, y, side = film.face_px(times)[0] * [1, 1, 2.2]
         window = Window(np.array([[x - side / 2, y - side / 2]]), (side, side), (SIZE, SIZE))
         seen = thermal.temperatures(film, film.render(times, window)[1], times, window)
-        shown = thermal.develop(scene, seen, times, window.size, np.random.default_rng(0))
+        shown = thermal.develop(scene, seen, times, window.size, np.random.default_rng(0), side_px=side)
         grey = np.clip((shown - 22) / 15 * 255, 0, 255).astype(np.uint8)
         rows.append([np.repeat(picture[..., None], 3, -1) for picture in grey])
     return rows

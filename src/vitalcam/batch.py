@@ -273,7 +273,7 @@ def _videos_in(folder: Path) -> list[str]:
     with suppress(OSError):  # what cannot be looked at fails when it is measured, as one of many
         if folder.is_dir():
             found = (path for path in folder.iterdir() if path.suffix.lower() in VIDEO_SUFFIXES)
-            return sorted(str(path) for path in found if path.is_file())
+            return sorted(str(path) for path in found if path.is_file() and not path.name.startswith("."))
     return []
 
 

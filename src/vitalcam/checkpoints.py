@@ -22,7 +22,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from vitalcam import files, registry
-from vitalcam.errors import ConfigError, MissingExtra, WeightsError
+from vitalcam.errors import ConfigError, MissingExtra, UsageError, WeightsError
 from vitalcam.runtime import models_folder
 from vitalcam.types import ModelSpec
 
@@ -85,8 +85,7 @@ class Layout:
     @property
     def spec(self) -> ModelSpec:
         """Card of the network."""
-        module = registry.find("models", self.model)
-        spec: ModelSpec = module.VARIANTS[self.variant] if self.variant else module.SPEC
+        spec: ModelSpec = registry.find("models", self.model).VARIANTS[self.variant]
         return dataclasses.replace(spec, size_px=self.size_px or self.options.get("size_px", spec.size_px))
 
     def __str__(self) -> str:
@@ -177,7 +176,8 @@ def load(
         WeightsError: the file is damaged, is of no network of ours, or does not say enough; one line says what to do.
     """
     state = read(file)
-    noted, habits = noted_by_train(file).get("training", {}), _habits(file.stem)
+    noted = noted_by_train(file).get("training", {})
+    habits = {} if noted else _habits(file.stem)  # what train noted is known, whatever the file is called
     shapes = {key: tuple(v.shape) for key, v in state.items()}
     fits = [_noted_layout(file, noted, shapes)] if noted else recognise(shapes, str(file))
     layout = _choose(file, fits, {"model": model, "variant": variant, "size_px": size_px}, habits)
@@ -185,7 +185,7 @@ def load(
     if not fs_hz:
         raise WeightsError(f"{file}: neither the file nor its name says at what frame rate it was trained; give fs_hz=")
     built = _options(layout, habits, options or {})
-    network = _build(file, layout, built)
+    network = _build(file, layout.model, layout.variant, built)
     ours = network.state_dict()
     network.load_state_dict({key: state[theirs].reshape(ours[key].shape) for theirs, key in layout.keys.items()})
     spec = dataclasses.replace(
@@ -196,7 +196,7 @@ def load(
         training_data=training_data or habits.get("training_data", ""),
         parameters=sum(p.numel() for p in network.parameters() if p.requires_grad),
     )
-    notes = [*_notes(file, layout, state, habits, spec)]
+    notes = [*(() if noted else _notes(file, layout, state, habits)), *_doubts(spec)]
     if noted.get("target") == "change":
         notes.append("trained on the wave's change from sample to sample: what it gives is a slope, not a wave")
     return Checkpoint(network.eval(), spec, layout.variant, built, tuple(notes))
@@ -291,17 +291,41 @@ def _noted_layout(file: Path, noted: Mapping[str, Any], shapes: Mapping[str, Sha
     """The layout of what `vitalcam train` wrote, which says what it is."""
     import torch
 
-    model, variant, size_px = noted["model"], noted.get("variant", ""), noted.get("size_px", 0)
-    options = {**noted.get("options", {}), **sized(model, size_px)}
+    model, size_px = registry.check("models", noted["model"]), noted.get("size_px", 0)
+    variant = noted.get("variant") or next(iter(registry.find("models", model).VARIANTS))
+    options = {**noted.get("options", {}), **_sized(model, size_px)}
     with torch.device("meta"):
-        ours = registry.find("models", model).build(variant, **options).state_dict()
-    layout = Layout(model, variant, options, {key: key for key in ours}, {k: tuple(v.shape) for k, v in ours.items()})
+        ours = _build(file, model, variant, options).state_dict()
+    known = {key: tuple(v.shape) for key, v in ours.items()}
+    layout = Layout(model, variant, options, {key: key for key in ours}, known, size_px=size_px)
     if any(_differences(layout, shapes)):
         raise WeightsError(f"{file}: says it is {layout}, but has not its tensors; it is damaged")
-    return dataclasses.replace(layout, size_px=size_px)
+    return layout
 
 
-def sized(model: str, size_px: int) -> dict[str, int]:
+def build(model: str, variant: str, options: Mapping[str, Any], *, size_px: int = 0) -> nn.Module:
+    """A network of `vitalcam.models`, untrained.
+
+    Args:
+        model, variant, options: what its module's ``build`` is called with.
+        size_px: side of the pictures; 0 for the network's own.
+
+    Raises:
+        UnknownName: there is no such model or variant.
+        ConfigError: there is no such option, or no such value of it.
+    """
+    make = registry.find("models", model).build
+    takes = inspect.signature(make).parameters
+    named = [name for name in takes if name not in ("variant", "options")]
+    unknown = set(options) - set(named)
+    if unknown and "options" not in takes:  # where it is, the module tells
+        known = ", ".join(named) or "none"
+        raise ConfigError(f"{model}: unknown option {min(unknown)!r} (there are: {known})")
+    network: nn.Module = make(variant, **options, **_sized(model, size_px))
+    return network
+
+
+def _sized(model: str, size_px: int) -> dict[str, int]:
     """What tells ``build`` of a model the side of its pictures; empty where no layer depends on it."""
     takes = inspect.signature(registry.find("models", model).build).parameters
     return {"size_px": size_px} if size_px and "size_px" in takes else {}
@@ -411,17 +435,15 @@ def _options(layout: Layout, said: Mapping[str, Any], told: Mapping[str, Any]) -
     return {**layout.options, "form": "released", **habits, **told}
 
 
-def _build(file: Path, layout: Layout, options: Mapping[str, Any]) -> nn.Module:
+def _build(file: Path, model: str, variant: str, options: Mapping[str, Any]) -> nn.Module:
     try:
-        network: nn.Module = registry.find("models", layout.model).build(layout.variant, **options)
-    except (TypeError, ConfigError) as error:
-        raise WeightsError(f"{file}: {layout} cannot be built so: {error}") from None
-    return network
+        return build(model, variant, options)
+    except UsageError as error:
+        raise WeightsError(f"{file}: {model}:{variant} cannot be built so: {error}") from None
 
 
-def _notes(
-    file: Path, layout: Layout, state: Mapping[str, Tensor], habits: Mapping[str, Any], spec: ModelSpec
-) -> Iterator[str]:
+def _notes(file: Path, layout: Layout, state: Mapping[str, Tensor], habits: Mapping[str, Any]) -> Iterator[str]:
+    """How a file that does not say it was understood."""
     if habits:
         yield "read from its name: " + ", ".join(f"{key} {value}" for key, value in habits.items())
     left_out = [key for key in state if key not in layout.keys]
@@ -431,5 +453,8 @@ def _notes(
         yield "MMRPhys as of November 2024: first convolution padded by 1; say options={'first_pad': 0} if it is not"
     if "mmrphys" in file.stem.lower() and layout.model == "factorizephys":
         yield "named MMRPhys but of FactorizePhys' layers; those of October 2024 had a dilation that no file records"
+
+
+def _doubts(spec: ModelSpec) -> Iterator[str]:
     if spec.licence == "unknown":
         yield "its licence is unknown; find out before you share what it gives"

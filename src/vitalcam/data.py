@@ -134,7 +134,7 @@ def prepare_one(recording: Recording, preparation: Preparation) -> Prepared:
         both = preparation.channels == "rgbt"
         pictures = np.concatenate([pictures, thermal.pictures], axis=3) if both else thermal.pictures
     span_s = face.start / fs_hz, (face.start + len(valid) - 1) / fs_hz
-    waves = {kind: _wave(signal, fs_hz, span_s) for kind, signal in recording.signals.items() if kind in WAVES}
+    waves = {kind: _wave(recording.signals[kind], fs_hz, span_s) for kind in WAVES if kind in recording.signals}
     return Prepared(
         recording.dataset, recording.subject, recording.id, dict(recording.attributes), fs_hz,
         face.start, pictures, face.skin, valid, waves,

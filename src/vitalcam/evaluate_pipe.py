@@ -16,7 +16,7 @@ from vitalcam.scores import Row, plain_attributes
 from vitalcam.settings import HEART_RATE_BPM, RESP_RATE_PER_MIN, Settings
 from vitalcam.signal import breath, quality
 from vitalcam.signal.resample import uniform
-from vitalcam.types import Estimate, Reason, Recording, Result
+from vitalcam.types import Estimate, Reason, Recording, Result, Signal
 
 _FS_HZ = 30.0
 
@@ -34,19 +34,19 @@ def rows(recording: Recording, settings: Settings, protocol: Protocol) -> Iterat
     """
     if protocol.window_s:
         settings = dataclasses.replace(settings, window_s=protocol.window_s)
+    truth = {kind: recording.signals[kind] for kind in QUANTITIES if kind in recording.signals}
     result = Stream(recording.videos["rgb"], settings).result
     if "duration_s" not in result.video or not result.video["frames"]:
         raise DatasetError(f"{recording.id}: the video has no frames")
     end_s = float(result.video["duration_s"])
-    for kind, quantity in QUANTITIES.items():
-        if kind not in recording.signals:
-            continue
+    for kind in truth:
+        quantity = QUANTITIES[kind]
         if protocol.window_s:
             said = _at_windows(result, quantity, settings, protocol.step_s or protocol.window_s, end_s)
         else:
             whole = result.heart_rate if quantity == "heart_rate" else result.resp_rate
             said = iter([dataclasses.replace(whole, t0_s=0.0, t1_s=end_s)])
-        yield from (_row(recording, result, kind, estimate, protocol) for estimate in said)
+        yield from (_row(recording, truth[kind], result, estimate, protocol) for estimate in said)
 
 
 def _at_windows(result: Result, quantity: str, settings: Settings, step_s: float, end_s: float) -> Iterator[Estimate]:
@@ -63,8 +63,8 @@ def _at_windows(result: Result, quantity: str, settings: Settings, step_s: float
         yield dataclasses.replace(latest, t0_s=max(t_s - length_s, 0.0), t1_s=t_s)
 
 
-def _row(recording: Recording, result: Result, kind: str, said: Estimate, protocol: Protocol) -> Row:
-    signal, wave = recording.signals[kind], result.signals.get(kind)
+def _row(recording: Recording, signal: Signal, result: Result, said: Estimate, protocol: Protocol) -> Row:
+    kind, wave = signal.kind, result.signals.get(signal.kind)
     fs_hz = wave.fs_hz if wave and wave.time_s.size > 1 else _FS_HZ
     truth, time_s, known = uniform(signal.values, signal.time_s, fs_hz=fs_hz, t0_s=said.t0_s, t1_s=said.t1_s)
     sure = enough(known)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -26,7 +27,7 @@ def whole(path: Path, *, suffix: str = ".part") -> Iterator[Path]:
     Raises:
         OutputError: the folder or the file cannot be written.
     """
-    part = path.with_name(f".{path.name}.{os.getpid()}{suffix}")
+    part = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(3)}{suffix}")
     _unfinished.add(part)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -74,10 +74,12 @@ class Halves:
             raise DatasetError(
                 f"{self._bank.folder}: no plate is of {', '.join(TAUGHT)}; make more with vitalcam plates"
             )
-        if preparation.channels != "rgb" or self._bank.recipe.size_px < preparation.size_px:
+        if preparation.channels != "rgb":
+            raise DatasetError(f"ladder-1 is in RGB alone but for one scenario; wanted is {preparation.channels}")
+        if self._bank.recipe.size_px < preparation.size_px:
             raise DatasetError(
-                f"plates are RGB of {self._bank.recipe.size_px} px, wanted is {preparation.channels} of "
-                f"{preparation.size_px} px; make them with vitalcam plates --size {preparation.size_px}"
+                f"plates are of {self._bank.recipe.size_px} px, wanted are {preparation.size_px} px; make them with "
+                f"vitalcam plates --size {preparation.size_px}"
             )
         store = Store(self.folder / f"takes-{self._digest}" / preparation.digest)
         for number in self._numbers:

@@ -142,9 +142,12 @@ class _Cell:
 
     def _of_network(self) -> Outcome:
         training = _training(self.recipe, self.cell)
-        costs = self._costs(training) if self.recipe.cost else {}
+        try:
+            costs = self._costs(training) if self.recipe.cost else {}
+        except (DataError, UsageError) as error:
+            return Outcome(self.cell, missing=str(error))
         if not self.cell.train:
-            return Outcome(self.cell, costs)
+            return Outcome(self.cell, costs, missing="" if costs else _NOT_RUN)
         split = config.to_dict(self._split) if self._split else None
         sets = {"source": self.source.name, "train": self.cell.train, "split": split}
         trained = self.folder / "trainings" / config.digest({"training": config.to_dict(training), **sets})

@@ -102,8 +102,7 @@ class Training:
             ConfigError: it cannot see pictures of ``size_px``.
         """
         torch.manual_seed(self.seed)
-        sized = checkpoints.sized(self.model, self.size_px)
-        network: nn.Module = registry.find("models", self.model).build(self.variant, **self.options, **sized)
+        network = checkpoints.build(self.model, self.variant, self.options, size_px=self.size_px)
         if self.size_px:
             _check_size(network, self.spec)
         if self.start:

@@ -322,6 +322,7 @@ def test_a_folder_of_videos_is_opened_up_and_said(run: Run) -> None:
     Path("day").mkdir()
     _clips(**{"day/b": "good", "day/a": "dark"})
     Path("day/notes.txt").write_text("")
+    Path("day/._a.mp4").write_text("what macOS leaves beside a file")
     done = run("measure", "day", "--json")
     assert [json.loads(line)["source"] for line in done.stdout.splitlines()] == ["day/a.mp4", "day/b.mp4"]
     assert "day: a folder of videos; measuring the 2 in it" in done.stderr

@@ -76,7 +76,7 @@ def test_takes_are_of_taught_scenarios_and_show_their_pulse(bank, tmp_path, monk
 
 def test_plates_that_are_too_coarse_are_a_missing_cell(bank, tmp_path):
     source = halves.Halves(bank, tmp_path, tmp_path)
-    with pytest.raises(DatasetError, match="plates are RGB of 36 px, wanted is rgb of 72 px"):
+    with pytest.raises(DatasetError, match="plates are of 36 px, wanted are 72 px"):
         source.store("takes", Preparation(72))
     assert source.store("PURE", Preparation(9)) is None
 

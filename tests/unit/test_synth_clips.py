@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import importlib.util
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ if importlib.util.find_spec("anny") is None:
     pytest.skip("the shapes of heads are in the extra [synth]", allow_module_level=True)
 torch = pytest.importorskip("torch")
 
-from vitalcam.errors import ConfigError, DatasetError  # noqa: E402
+from vitalcam.errors import ConfigError, DatasetError, VideoError  # noqa: E402
 from vitalcam.evaluate import evaluate  # noqa: E402
 from vitalcam.pipeline import Classical  # noqa: E402
 from vitalcam.synth import clips, plates, recordings, scenarios  # noqa: E402
@@ -86,6 +87,17 @@ def test_a_damaged_file_stops_no_other_recording(folder, tmp_path, part):
     found = evaluate([recordings.read(tmp_path / name) for name in ("one", "two")], Classical("pos"))
     assert found.expected == 2
     assert [reason for reason in found.failed.values() if part in reason and "one" in reason]
+
+
+@pytest.mark.parametrize("part", ["ibi.csv", "thermal.npy", "thermal_times.csv"])
+def test_what_is_not_looked_at_may_be_damaged(folder, tmp_path, part):
+    shutil.copytree(folder[0], tmp_path / "one")
+    (tmp_path / "one" / part).write_bytes(b"neither numbers nor pictures")
+    recording = recordings.read(tmp_path / "one")
+    assert not any(Path(part).stem in reason for reason in evaluate([recording], Classical("pos")).failed.values())
+    if part != "ibi.csv":
+        with pytest.raises(VideoError, match=r"thermal\.npy: damaged"):
+            next(iter(recording.videos["thermal"]))
 
 
 def test_frames_come_late_and_get_lost_but_in_order():

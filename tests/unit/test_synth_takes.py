@@ -216,6 +216,12 @@ def test_breath_warms_and_cools_the_nostrils(warm):
     assert FACE.start < int(likeness.argmin()) // 36 < FACE.stop
 
 
+def test_a_scenario_brings_no_thermal_camera_along():
+    made = plates.render(plates.Recipe(duration_s=0.2, scenario=("thermal",), identities=(12, 13)), 0)
+    assert made.pixels.shape[1] == 7
+    assert not made.scene.camera.thermal
+
+
 def test_without_a_thermal_camera_there_is_no_heat(plate):
     with pytest.raises(ConfigError, match=r"no thermal camera .* vitalcam plates --thermal"):
         shoot(plate, 1, channels="rgbt")

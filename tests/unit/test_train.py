@@ -245,6 +245,28 @@ def test_what_no_author_ever_released_is_built_as_it_was_noted(tmp_path, trainin
         load(path)
 
 
+def test_what_was_noted_counts_and_not_what_the_file_is_called(tmp_path):
+    training = Training("PhysNet")
+    path = tmp_path / "PURE_MMRPhys_SFSAM.safetensors"
+    about = {"vitalcam": json.dumps({"training": config.to_dict(training)})}
+    save_file(dict(training.network().state_dict()), path, metadata=about)
+    found = load(path, model="physnet", variant="toolbox")
+    assert (found.variant, found.spec.training_data, found.spec.fs_hz) == ("toolbox", "", training.spec.fs_hz)
+    assert [note for note in found.notes if "its name" in note] == []
+    with pytest.raises(WeightsError, match="is physnet:toolbox, and not variant='diff'"):
+        load(path, variant="diff")
+    gone = json.dumps({"training": {**config.to_dict(training), "options": {"depth": 3}}})
+    save_file(dict(training.network().state_dict()), path, metadata={"vitalcam": gone})
+    with pytest.raises(WeightsError, match=r"cannot be built so: .* unknown option 'depth'"):
+        load(path)
+
+
+@pytest.mark.parametrize("model", ["physnet", "bigsmall", "deepphys", "efficientphys", "mmrphys", "physfsunet"])
+def test_an_option_that_a_network_has_not_is_one_line(model):
+    with pytest.raises(UsageError, match=r"unknown .*'depth' \(there are: "):
+        Training(model, options={"depth": 3}).network()
+
+
 def test_weights_of_another_network_are_refused(undisturbed, tmp_path):
     weights = undisturbed / "last.safetensors"
     with pytest.raises(WeightsError, match=r"does not fit this network in 4 tensors, the first is 'branches.bvp.att"):

@@ -103,7 +103,7 @@ def train(
     """
     from vitalcam import config, registry
 
-    registry.check("models", model)  # what needs no torch first: a typo is told from a missing extra
+    model = registry.check("models", model)  # what needs no torch first: a typo is told from a missing extra
     from vitalcam.train import train as run
     from vitalcam.training import ClipBatches, SyntheticBatches, Training
 

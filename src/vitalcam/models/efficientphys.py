@@ -176,6 +176,9 @@ class Factorized(EfficientPhys):
         return self.attention.aux_loss() if self.attention is not None else None
 
 
+_OWN = ("channels", "rows", "size_px")
+
+
 def build(variant: str = "", *, channels: int = 3, rows: int = 1, size_px: int = 72, **options: Any) -> EfficientPhys:
     """The network, untrained.
 
@@ -193,6 +196,8 @@ def build(variant: str = "", *, channels: int = 3, rows: int = 1, size_px: int =
     name = chosen(variant, VARIANTS)
     segment = VARIANTS[name].frames_multiple
     if name == "fsam":
-        return Factorized(segment, AttentionSettings.of("efficientphys", options, steps=6), channels, rows)
-    AttentionSettings.of("efficientphys", options)
+        return Factorized(
+            segment, AttentionSettings.of("efficientphys", options, besides=_OWN, steps=6), channels, rows
+        )
+    AttentionSettings.of("efficientphys", options, besides=_OWN)
     return Gated(segment, channels, size_px)

@@ -37,6 +37,7 @@ VALIDATION = (TRAINING[1], scenarios.TEST_IDENTITIES)
 _STILL = 0.05  # the square stays while the face moves less than this share of its side
 _CHUNK = 60  # frames rendered together
 _RECIPE = "recipe.json"
+_OPEN = 256  # plates of a bank that are kept open: each holds a file, and a process may have about a thousand
 
 
 @dataclass(frozen=True)
@@ -80,11 +81,7 @@ class Recipe:
         identity, seed = int(rng.integers(*self.identities)), int(rng.integers(2**31))
         name = self.scenario[int(rng.integers(len(self.scenario)))]
         scene = scenarios.sample(name, seed, identity=identity, duration_s=self.duration_s, wide=True)
-        return (
-            dataclasses.replace(scene, camera=dataclasses.replace(scene.camera, thermal=True))
-            if self.thermal
-            else scene
-        )
+        return dataclasses.replace(scene, camera=dataclasses.replace(scene.camera, thermal=self.thermal))
 
 
 @dataclass(frozen=True)
@@ -196,7 +193,7 @@ class Bank:
         self._cards = sorted(folder.glob("[0-9]*.json"))
         if not self._cards:
             raise DatasetError(f"{folder}: holds no plates; make some with vitalcam plates")
-        self._read = functools.cache(self._opened)
+        self._read = functools.lru_cache(maxsize=_OPEN)(self._opened)
 
     def __len__(self) -> int:
         return len(self._cards)
@@ -204,7 +201,9 @@ class Bank:
     @property
     def digest(self) -> str:
         """Names the plates there are."""
-        recipe = {key: value for key, value in config.to_dict(self.recipe).items() if value is not False}
+        recipe = config.to_dict(self.recipe)
+        if not self.recipe.thermal:
+            del recipe["thermal"]  # banks made before there were thermal ones keep their name
         return config.digest({"recipe": recipe, "plates": [card.name for card in self._cards]})
 
     def numbers(self, clip: int) -> range:

@@ -9,8 +9,7 @@ from __future__ import annotations
 import functools
 import json
 import math
-import warnings
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -164,14 +163,16 @@ def read(folder: str | Path) -> Recording:
     Raises:
         DatasetError: the folder is incomplete.
     """
+    from vitalcam.video.read import open_video
+
     folder = Path(folder)
     about_path = folder / "scene.json"
     if not about_path.exists():
         raise DatasetError(f"{folder}: no scene.json, so it was not finished; write it again")
     about: dict[str, Any] = json.loads(about_path.read_text())
-    videos = {"rgb": _video(folder / about["video"])}
+    videos = {"rgb": _video(folder / about["video"], open_video)}
     if (folder / "thermal.npy").exists():
-        videos["thermal"] = _thermal(folder)
+        videos["thermal"] = _video(folder / "thermal.npy", _thermal)
     flat = {
         f"{part}.{key}": value
         for part, values in about.items()
@@ -182,12 +183,10 @@ def read(folder: str | Path) -> Recording:
     return Recording("synth", str(about["identity"]), about["scenario"], folder.name, videos, _Signals(folder), flat)
 
 
-def _video(path: Path) -> Video:
+def _video(path: Path, opener: Callable[[Path], Video]) -> Video:
     """A video; one that cannot be opened says so when it is iterated, so that it stops no other recording."""
-    from vitalcam.video.read import open_video
-
     try:
-        return open_video(path)
+        return opener(path)
     except VideoError as error:
         return Video(str(path), 0, 0, math.nan, math.nan, functools.partial(_refused, error))
 
@@ -209,6 +208,9 @@ class _Signals(Mapping[str, Signal]):
             self._read[key] = _signal(self._paths[key], key)
         return self._read[key]
 
+    def __contains__(self, key: object) -> bool:
+        return key in self._paths
+
     def __iter__(self) -> Iterator[str]:
         return iter(self._paths)
 
@@ -218,21 +220,34 @@ class _Signals(Mapping[str, Signal]):
 
 def _signal(path: Path, kind: str) -> Signal:
     try:
-        with warnings.catch_warnings():
-            warnings.filterwarnings("error", "loadtxt: input contained no data")
-            table = np.loadtxt(path, delimiter=",", skiprows=1, ndmin=2, usecols=(0, 1))
-    except (OSError, ValueError, UserWarning) as error:
+        table = _numbers(path)
+    except (OSError, ValueError) as error:
         raise DatasetError(f"{path}: damaged ({error}); delete its folder and write the recording again") from None
     return Signal(table[:, 1], table[:, 0], kind, "s" if kind == "ibi" else "a.u.")
 
 
-def _thermal(folder: Path) -> Video:
-    frames = np.load(folder / "thermal.npy", mmap_mode="r")
-    times = np.loadtxt(folder / "thermal_times.csv", skiprows=1, ndmin=1)
+def _numbers(path: Path) -> Floats:
+    """The table (rows, columns) under a line of names; ValueError where it is none, or is empty."""
+    with path.open(encoding="utf-8") as file:
+        lines = [line for line in file if line.strip()][1:]
+    if not lines:
+        raise ValueError("it is empty")
+    return np.loadtxt(lines, delimiter=",", ndmin=2)
+
+
+def _thermal(path: Path) -> Video:
+    try:
+        frames = np.load(path, mmap_mode="r")
+        times = _numbers(path.with_name("thermal_times.csv"))[:, 0]
+        _, height, width = frames.shape
+        if len(times) != len(frames):
+            raise ValueError(f"{len(frames)} pictures at {len(times)} times")
+    except (OSError, ValueError) as error:
+        raise VideoError(f"{path}: damaged ({error}); delete its folder and write the recording again") from None
     rate = 1 / float(np.median(np.diff(times))) if times.size > 1 else float("nan")
-    height, width = frames.shape[1:]
-    source = str(folder / "thermal.npy")
-    return Video(source, width, height, rate, float(times[-1]), functools.partial(_degrees, frames, times), "thermal")
+    return Video(
+        str(path), width, height, rate, float(times[-1]), functools.partial(_degrees, frames, times), "thermal"
+    )
 
 
 def _degrees(frames: Any, times_s: Floats) -> Iterator[Frame]:

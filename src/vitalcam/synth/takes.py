@@ -25,6 +25,7 @@ from vitalcam.types import Channels, Floats
 
 Range = tuple[float, float]
 _LEAD_S = 0.4  # frames before and after a clip, from which uneven ones are brought on time
+_VALUES = 9  # of a pixel of a plate that a thermal camera saw too
 _BLOCK_PX = 16.0  # of the camera, that an encoder treats alike
 _TO_YUV = ((0.299, 0.587, 0.114), (-0.169, -0.331, 0.5), (0.5, -0.419, -0.081))
 FINE_PX = 36
@@ -152,7 +153,7 @@ def shoot(
     how, side_px = shooting or Shooting(), max(FINE_PX // size_px, 1) * size_px
     if side_px > plate.pixels.shape[-1]:
         raise ConfigError(f"plates of {plate.pixels.shape[-1]} px are too coarse for clips of {size_px} px")
-    if channels != "rgb" and not plate.scene.camera.thermal:
+    if channels != "rgb" and plate.pixels.shape[1] < _VALUES:
         raise ConfigError("no thermal camera saw these plates; make some with vitalcam plates --thermal")
     scene = _scene(plate.scene, beats, how, rng)
     clock = _clock(plate, scene, frames, fs_hz, how, rng)
@@ -254,7 +255,7 @@ def with_blood(plate: Tensor, waves: Tensor) -> Tensor:
     early, late = waves[:, :, None, None, None]
     blood = torch.lerp(early, late, plate[:, 6:7])
     light = plate[:, :3] + plate[:, 3:6] * blood
-    return torch.cat([light, plate[:, 7:8] + plate[:, 8:9] * blood], 1) if plate.shape[1] > 7 else light
+    return torch.cat([light, plate[:, 7:8] + plate[:, 8:9] * blood], 1) if plate.shape[1] == _VALUES else light
 
 
 def _cut(

@@ -20,8 +20,6 @@ _NOISE_C = 0.05  # noise equivalent temperature difference of an uncooled camera
 _DRIFT_C = 0.15
 _PATTERN_C = 0.06
 _SHARP_PX = 2.0  # values that are means over more pixels than this do not show the blur of the lens
-
-
 SIZE = (320, 240)
 """Columns and rows of the camera."""
 
@@ -79,10 +77,11 @@ def develop(
         rng: of the noise of these frames.
         side_px: width of what is shown, in pixels of the colour camera; all that it sees by default.
     """
-    own = np.random.default_rng([scene.camera.seed, 10])
-    share = side_px / scene.camera.width if side_px else 1.0
-    under = max((share * SIZE[0] / size[0]) ** 2, 1.0) if side_px else 1.0  # pixels that each value is a mean over
-    shift = own.uniform(-0.03, 0.03, 2) / share  # the two cameras stand beside each other
+    own, whole_px = np.random.default_rng([scene.camera.seed, 10]), np.array([scene.camera.width, scene.camera.height])
+    side_px = side_px or scene.camera.width
+    shown_px = side_px * np.array([1.0, size[1] / size[0]])
+    under = max((side_px / whole_px[0] * SIZE[0] / size[0]) ** 2, 1.0)  # pixels that each value is a mean over
+    shift = own.uniform(-0.03, 0.03, 2) * whole_px / shown_px  # the two cameras stand beside each other
     y, x = (torch.linspace(-1, 1, n, device=degrees.device) for n in (size[1], size[0]))
     grid = torch.stack(torch.meshgrid(x, y, indexing="xy"), -1) + torch.tensor(shift, device=degrees.device).float()
     soft = degrees[:, None]
