@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
+from importlib import resources
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,8 @@ CLIP = Path(
     or Path(os.environ.get("VITALCAM_SHARED") or Path(__file__).parents[3] / "shared") / "real" / "face_input.mp4"
 )
 TRUTH_BPM = 53.0
+NETWORKS = sorted(path.stem for path in Path(str(resources.files("vitalcam.weights"))).glob("*.json"))
+BY = [{"method": "pos"}, *({"model": name} for name in NETWORKS)]
 Pictures = Iterator[tuple[float, Bytes]]
 
 pytestmark = pytest.mark.skipif(
@@ -54,31 +57,31 @@ VERSIONS: dict[str, Callable[[], Pictures]] = {
 }
 
 
-@pytest.mark.parametrize("method", ["", "pos"])
-def test_the_clip_as_it_is(method: str) -> None:
-    found = measure(CLIP, Settings(method=method)).heart_rate
+@pytest.mark.parametrize("by", BY, ids=lambda by: "".join(by.values()))
+def test_the_clip_as_it_is(by: dict[str, str]) -> None:
+    found = measure(CLIP, Settings(**by)).heart_rate
     assert found.value == pytest.approx(TRUTH_BPM, abs=1.0)
     assert found.confidence >= 0.9
 
 
-@pytest.mark.parametrize("method", ["", "pos"])
+@pytest.mark.parametrize("by", BY, ids=lambda by: "".join(by.values()))
 @pytest.mark.parametrize("name", VERSIONS)
-def test_other_versions_are_right_or_refused(name: str, method: str) -> None:
-    right_or_refused(VERSIONS[name](), method)
+def test_other_versions_are_right_or_refused(name: str, by: dict[str, str]) -> None:
+    right_or_refused(VERSIONS[name](), by)
 
 
-@pytest.mark.parametrize("method", ["", "pos"])
+@pytest.mark.parametrize("by", BY, ids=lambda by: "".join(by.values()))
 @pytest.mark.parametrize("crf", [28, 38])
-def test_other_encodings_are_right_or_refused(crf: int, method: str, tmp_path: Path) -> None:
+def test_other_encodings_are_right_or_refused(crf: int, by: dict[str, str], tmp_path: Path) -> None:
     times, frames = zip(*pictures(), strict=True)
     path = tmp_path / "clip.mp4"
     write_video(path, iter(frames), times_s=np.array(times), crf=crf)
-    right_or_refused(path, method)
+    right_or_refused(path, by)
 
 
-def right_or_refused(source: Pictures | Path, method: str) -> None:
+def right_or_refused(source: Pictures | Path, by: dict[str, str]) -> None:
     """The whole recording within 2, each of its windows (the first are of 5 s) within what a confidence speaks of."""
-    result = measure(source, Settings(method=method))
+    result = measure(source, Settings(**by))
     whole = result.heart_rate.value
     assert whole is None or whole == pytest.approx(TRUTH_BPM, abs=2)
     told = [e.value for e in result.estimates if e.quantity == "heart_rate" and e.value is not None]
