@@ -303,15 +303,6 @@ def _shared(batch: int) -> Place:
     return place
 
 
-def load_weights(network: nn.Module, path: Path) -> None:
-    """Read weights into a network of the same layout.
-
-    Raises:
-        WeightsError: the file cannot be read, or its tensors are not the network's.
-    """
-    _fill(network, checkpoints.read(path), path)
-
-
 def _fill(network: nn.Module, tensors: Mapping[str, Tensor], path: Path) -> None:
     own, given = _shapes(network.state_dict()), _shapes(tensors)
     wrong = sorted(name for name in own.keys() | given.keys() if own.get(name) != given.get(name))
@@ -340,9 +331,7 @@ def trained(path: Path, options: Mapping[str, Any] | None = None) -> tuple[Train
     """
     training = config.build(Training, {**about(path)["training"], "start": ""})
     training = dataclasses.replace(training, options={**training.options, **(options or {})})
-    network = training.network().eval()
-    load_weights(network, path)
-    return training, network
+    return training, checkpoints.load(path, options=options).model
 
 
 def about(path: Path) -> dict[str, Any]:

@@ -23,7 +23,7 @@ from vitalcam.data import Clips
 from vitalcam.errors import ConfigError, DataError, UnknownName, UsageError, WeightsError
 from vitalcam.models._blocks import instance_norm
 from vitalcam.train import train
-from vitalcam.training import ClipBatches, Training, about, load_weights, trained
+from vitalcam.training import ClipBatches, Training, about, trained
 
 JOB = Path(__file__).with_name("_train_job.py")
 SMALL = Training("mmrphys", "9_rgb_bvp", epochs=1, batch=2)
@@ -270,12 +270,12 @@ def test_an_option_that_a_network_has_not_is_one_line(model):
 def test_weights_of_another_network_are_refused(undisturbed, tmp_path):
     weights = undisturbed / "last.safetensors"
     with pytest.raises(WeightsError, match=r"does not fit this network in 4 tensors, the first is 'branches.bvp.att"):
-        load_weights(dataclasses.replace(SMALL, options={"attention": "none"}).network(), weights)
+        dataclasses.replace(SMALL, options={"attention": "none"}, start=str(weights)).network()
     with pytest.raises(WeightsError, match=r"last\.safetensors"):
         dataclasses.replace(SMALL, model="physnet", variant="", start=str(weights)).network()
     (tmp_path / "x.safetensors").write_bytes(b"no weights")
     with pytest.raises(WeightsError, match="cannot be read"):
-        load_weights(SMALL.network(), tmp_path / "x.safetensors")
+        dataclasses.replace(SMALL, start=str(tmp_path / "x.safetensors")).network()
     with pytest.raises(WeightsError, match="holds no training"):
         trained(tmp_path / "x.safetensors")
 
