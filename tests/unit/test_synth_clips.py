@@ -71,7 +71,17 @@ def test_unfinished_folders_are_named(tmp_path):
         recordings.read(tmp_path)
 
 
-@pytest.mark.parametrize("damaged", ["time_s,value\n0.0,1.0\n0.1\n", "time_s,value\nno,numbers\n"])
+@pytest.mark.parametrize("damaged", ["", "not json", "{}", "[]"])
+def test_a_recording_that_does_not_say_what_it_is_is_named(folder, tmp_path, damaged):
+    shutil.copytree(folder[0], tmp_path / "one")
+    (tmp_path / "one" / "scene.json").write_text(damaged)
+    with pytest.raises(DatasetError, match=r"scene\.json: damaged"):
+        recordings.read(tmp_path / "one")
+
+
+@pytest.mark.parametrize(
+    "damaged", ["time_s,value\n0.0,1.0\n0.1\n", "time_s,value\nno,numbers\n", "time_s\n0.0\n0.1\n", ""]
+)
 def test_damaged_truth_is_named(folder, tmp_path, damaged):
     shutil.copytree(folder[0], tmp_path / "one")
     (tmp_path / "one" / "bvp.csv").write_text(damaged)

@@ -227,3 +227,13 @@ def test_without_a_thermal_camera_there_is_no_heat(plate):
         shoot(plate, 1, channels="rgbt")
     with pytest.raises(UsageError, match=r"sees heat, and these plates hold none"):
         SyntheticBatches(Training("mmrphys", "9_thermal"), steps=1, plates=plates.Rolling(RECIPE))
+
+
+@pytest.mark.parametrize("name", ["recipe.json", "00000.json", "00000.npy"])
+@pytest.mark.parametrize("kept", [0, 100])
+def test_a_damaged_bank_is_named(tmp_path, name, kept):
+    [card] = plates.fill(tmp_path, dataclasses.replace(RECIPE, duration_s=0.1), 1)
+    damaged = card.with_name(name)
+    damaged.write_bytes(damaged.read_bytes()[:kept])
+    with pytest.raises(DatasetError, match=r"(recipe|00000)\.json: damaged .*; delete"):
+        plates.Bank(card.parent)[0]

@@ -185,7 +185,7 @@ class Bank:
         folder: that `fill` made, perhaps in part.
 
     Raises:
-        DatasetError: it holds no plates.
+        DatasetError: it holds no plates, or one that is asked for is damaged.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -215,14 +215,21 @@ class Bank:
 
     def _opened(self, number: int) -> Plate:
         card = self._cards[number]
-        about: dict[str, Any] = json.loads(card.read_text(encoding="utf-8"))
-        frames = np.load(card.with_suffix(".npy"), mmap_mode="c")
-        breath = about["breath"]
-        arrays = {name: np.array(breath[name]) for name in ("onset_s", "inspired_s", "held_s", "depth")}
-        return Plate(
-            config.build(Scene, about["scene"]), Breathing(**arrays, speech=breath["speech"]), about["fs_hz"],
-            torch.from_numpy(frames), tuple(about["delays_s"]), np.array(about["origin_px"]), about["side_px"],
-        )  # fmt: skip
+        try:
+            return _plate(card)
+        except (OSError, EOFError, ValueError, TypeError, KeyError) as error:
+            raise DatasetError(f"{card}: damaged ({error!r}); delete it and call vitalcam plates again") from None
+
+
+def _plate(card: Path) -> Plate:
+    about: dict[str, Any] = json.loads(card.read_text(encoding="utf-8"))
+    frames = np.load(card.with_suffix(".npy"), mmap_mode="c")
+    breath = about["breath"]
+    arrays = {name: np.array(breath[name]) for name in ("onset_s", "inspired_s", "held_s", "depth")}
+    return Plate(
+        config.build(Scene, about["scene"]), Breathing(**arrays, speech=breath["speech"]), about["fs_hz"],
+        torch.from_numpy(frames), tuple(about["delays_s"]), np.array(about["origin_px"]), about["side_px"],
+    )  # fmt: skip
 
 
 def fill(folder: Path, recipe: Recipe, n: int, *, validation: int = 0) -> Iterator[Path]:
@@ -279,3 +286,7 @@ def _recipe(folder: Path) -> Recipe:
         return config.build(Recipe, json.loads((folder / _RECIPE).read_text(encoding="utf-8")))
     except OSError:
         raise DatasetError(f"{folder}: holds no plates; make some with vitalcam plates") from None
+    except ValueError as error:
+        raise DatasetError(
+            f"{folder / _RECIPE}: damaged ({error}); delete {folder} and make its plates again"
+        ) from None

@@ -161,7 +161,7 @@ def read(folder: str | Path) -> Recording:
     """Open a folder that `write` made; video and truth are read when they are asked for, and refused then if damaged.
 
     Raises:
-        DatasetError: the folder is incomplete.
+        DatasetError: the folder is incomplete, or what it says of itself is damaged.
     """
     from vitalcam.video.read import open_video
 
@@ -169,8 +169,14 @@ def read(folder: str | Path) -> Recording:
     about_path = folder / "scene.json"
     if not about_path.exists():
         raise DatasetError(f"{folder}: no scene.json, so it was not finished; write it again")
-    about: dict[str, Any] = json.loads(about_path.read_text())
-    videos = {"rgb": _video(folder / about["video"], open_video)}
+    try:
+        about: dict[str, Any] = json.loads(about_path.read_text(encoding="utf-8"))
+        video, subject, session = folder / about["video"], str(about["identity"]), about["scenario"]
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise DatasetError(
+            f"{about_path}: damaged ({error!r}); delete its folder and write the recording again"
+        ) from None
+    videos = {"rgb": _video(video, open_video)}
     if (folder / "thermal.npy").exists():
         videos["thermal"] = _video(folder / "thermal.npy", _thermal)
     flat = {
@@ -180,7 +186,7 @@ def read(folder: str | Path) -> Recording:
         for key, value in values.items()
     }
     flat |= {key: value for key, value in about.items() if not isinstance(value, dict)}
-    return Recording("synth", str(about["identity"]), about["scenario"], folder.name, videos, _Signals(folder), flat)
+    return Recording("synth", subject, session, folder.name, videos, _Signals(folder), flat)
 
 
 def _video(path: Path, opener: Callable[[Path], Video]) -> Video:
@@ -220,25 +226,25 @@ class _Signals(Mapping[str, Signal]):
 
 def _signal(path: Path, kind: str) -> Signal:
     try:
-        table = _numbers(path)
+        table = _numbers(path, 2)
     except (OSError, ValueError) as error:
         raise DatasetError(f"{path}: damaged ({error}); delete its folder and write the recording again") from None
     return Signal(table[:, 1], table[:, 0], kind, "s" if kind == "ibi" else "a.u.")
 
 
-def _numbers(path: Path) -> Floats:
-    """The table (rows, columns) under a line of names; ValueError where it is none, or is empty."""
+def _numbers(path: Path, columns: int) -> Floats:
+    """The first columns (rows, columns) under a line of names; ValueError where they are no table, or empty."""
     with path.open(encoding="utf-8") as file:
         lines = [line for line in file if line.strip()][1:]
     if not lines:
         raise ValueError("it is empty")
-    return np.loadtxt(lines, delimiter=",", ndmin=2)
+    return np.loadtxt(lines, delimiter=",", ndmin=2, usecols=range(columns))
 
 
 def _thermal(path: Path) -> Video:
     try:
         frames = np.load(path, mmap_mode="r")
-        times = _numbers(path.with_name("thermal_times.csv"))[:, 0]
+        times = _numbers(path.with_name("thermal_times.csv"), 1)[:, 0]
         _, height, width = frames.shape
         if len(times) != len(frames):
             raise ValueError(f"{len(frames)} pictures at {len(times)} times")
