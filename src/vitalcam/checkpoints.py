@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import inspect
 import json
 import logging
 import re
@@ -22,7 +21,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from vitalcam import files, registry
-from vitalcam.errors import ConfigError, MissingExtra, UsageError, WeightsError
+from vitalcam.errors import MissingExtra, UsageError, WeightsError
 from vitalcam.runtime import models_folder
 from vitalcam.types import ModelSpec
 
@@ -196,7 +195,9 @@ def load(
         training_data=training_data or habits.get("training_data", ""),
         parameters=sum(p.numel() for p in network.parameters() if p.requires_grad),
     )
-    notes = [*(() if noted else _notes(file, layout, state, habits)), *_doubts(spec)]
+    notes = [] if noted else list(_notes(file, layout, state, habits))
+    if spec.licence == "unknown":
+        notes.append("its licence is unknown; find out before you share what it gives")
     if noted.get("target") == "change":
         notes.append("trained on the wave's change from sample to sample: what it gives is a slope, not a wave")
     return Checkpoint(network.eval(), spec, layout.variant, built, tuple(notes))
@@ -293,7 +294,7 @@ def _noted_layout(file: Path, noted: Mapping[str, Any], shapes: Mapping[str, Sha
 
     model, size_px = registry.check("models", noted["model"]), noted.get("size_px", 0)
     variant = noted.get("variant") or next(iter(registry.find("models", model).VARIANTS))
-    options = {**noted.get("options", {}), **_sized(model, size_px)}
+    options = {**noted.get("options", {}), **registry.sized(model, size_px)}
     with torch.device("meta"):
         ours = _build(file, model, variant, options).state_dict()
     known = {key: tuple(v.shape) for key, v in ours.items()}
@@ -301,34 +302,6 @@ def _noted_layout(file: Path, noted: Mapping[str, Any], shapes: Mapping[str, Sha
     if any(_differences(layout, shapes)):
         raise WeightsError(f"{file}: says it is {layout}, but has not its tensors; it is damaged")
     return layout
-
-
-def build(model: str, variant: str, options: Mapping[str, Any], *, size_px: int = 0) -> nn.Module:
-    """A network of `vitalcam.models`, untrained.
-
-    Args:
-        model, variant, options: what its module's ``build`` is called with.
-        size_px: side of the pictures; 0 for the network's own.
-
-    Raises:
-        UnknownName: there is no such model or variant.
-        ConfigError: there is no such option, or no such value of it.
-    """
-    make = registry.find("models", model).build
-    takes = inspect.signature(make).parameters
-    named = [name for name in takes if name not in ("variant", "options")]
-    unknown = set(options) - set(named)
-    if unknown and "options" not in takes:  # where it is, the module tells
-        known = ", ".join(named) or "none"
-        raise ConfigError(f"{model}: unknown option {min(unknown)!r} (there are: {known})")
-    network: nn.Module = make(variant, **options, **_sized(model, size_px))
-    return network
-
-
-def _sized(model: str, size_px: int) -> dict[str, int]:
-    """What tells ``build`` of a model the side of its pictures; empty where no layer depends on it."""
-    takes = inspect.signature(registry.find("models", model).build).parameters
-    return {"size_px": size_px} if size_px and "size_px" in takes else {}
 
 
 def _layouts_of(name: str) -> Iterator[Layout]:
@@ -437,7 +410,7 @@ def _options(layout: Layout, said: Mapping[str, Any], told: Mapping[str, Any]) -
 
 def _build(file: Path, model: str, variant: str, options: Mapping[str, Any]) -> nn.Module:
     try:
-        return build(model, variant, options)
+        return registry.network(model, variant, options)
     except UsageError as error:
         raise WeightsError(f"{file}: {model}:{variant} cannot be built so: {error}") from None
 
@@ -453,8 +426,3 @@ def _notes(file: Path, layout: Layout, state: Mapping[str, Tensor], habits: Mapp
         yield "MMRPhys as of November 2024: first convolution padded by 1; say options={'first_pad': 0} if it is not"
     if "mmrphys" in file.stem.lower() and layout.model == "factorizephys":
         yield "named MMRPhys but of FactorizePhys' layers; those of October 2024 had a dilation that no file records"
-
-
-def _doubts(spec: ModelSpec) -> Iterator[str]:
-    if spec.licence == "unknown":
-        yield "its licence is unknown; find out before you share what it gives"

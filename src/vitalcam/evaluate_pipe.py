@@ -39,14 +39,14 @@ def rows(recording: Recording, settings: Settings, protocol: Protocol) -> Iterat
     if "duration_s" not in result.video or not result.video["frames"]:
         raise DatasetError(f"{recording.id}: the video has no frames")
     end_s = float(result.video["duration_s"])
-    for kind in truth:
+    for kind, signal in truth.items():
         quantity = QUANTITIES[kind]
         if protocol.window_s:
             said = _at_windows(result, quantity, settings, protocol.step_s or protocol.window_s, end_s)
         else:
             whole = result.heart_rate if quantity == "heart_rate" else result.resp_rate
             said = iter([dataclasses.replace(whole, t0_s=0.0, t1_s=end_s)])
-        yield from (_row(recording, truth[kind], result, estimate, protocol) for estimate in said)
+        yield from (_row(recording, signal, result, estimate, protocol) for estimate in said)
 
 
 def _at_windows(result: Result, quantity: str, settings: Settings, step_s: float, end_s: float) -> Iterator[Estimate]:

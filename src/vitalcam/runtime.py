@@ -343,7 +343,7 @@ def _torch(card: Card, threads: int) -> _Waves:
     options = dict(origin.get("options", {}))
     if origin.get("attention"):
         options["attention_at_inference"] = True
-    network = registry.find("models", origin["model"]).build(origin.get("variant", ""), **options).eval()
+    network = registry.network(origin["model"], origin.get("variant", ""), options).eval()
     network.load_state_dict(load_file(_torch_weights(card)))
 
     def waves(video: Floats) -> list[Floats]:

@@ -102,7 +102,8 @@ class Training:
             ConfigError: it cannot see pictures of ``size_px``.
         """
         torch.manual_seed(self.seed)
-        network = checkpoints.build(self.model, self.variant, self.options, size_px=self.size_px)
+        options = {**self.options, **registry.sized(self.model, self.size_px)}
+        network = registry.network(self.model, self.variant, options)
         if self.size_px:
             _check_size(network, self.spec)
         if self.start:

@@ -9,8 +9,9 @@ Source:
 
 from __future__ import annotations
 
+import inspect
 import math
-from collections.abc import Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, fields
 from typing import Any, Literal, get_args
 
@@ -58,15 +59,12 @@ class AttentionSettings:
             raise ConfigError(f"{self.attention} needs time as rows: mapping t_kab, not {self.mapping}")
 
     @classmethod
-    def of(
-        cls, model: str, options: dict[str, Any], *, besides: Sequence[str] = (), **defaults: Any
-    ) -> AttentionSettings:
+    def of(cls, build: Callable[..., nn.Module], options: dict[str, Any], **defaults: Any) -> AttentionSettings:
         """Settings from a model's defaults and what the user wants otherwise.
 
         Args:
-            model: its name, for messages.
+            build: of the model, whose own options a message lists too.
             options: what the user wants.
-            besides: options that the model has of its own, for messages.
             defaults: of the model.
 
         Raises:
@@ -75,8 +73,9 @@ class AttentionSettings:
         known = [f.name for f in fields(cls)]
         unknown = set(options) - set(known)
         if unknown:
-            names = ", ".join([*known, *besides])
-            raise ConfigError(f"{model}: unknown option {min(unknown)!r} (there are: {names})")
+            own = [name for name in inspect.signature(build).parameters if name not in ("variant", "options")]
+            model = build.__module__.rpartition(".")[2]
+            raise ConfigError(f"{model}: unknown option {min(unknown)!r} (there are: {', '.join([*known, *own])})")
         return cls(**(defaults | options))
 
 

@@ -176,9 +176,6 @@ class Factorized(EfficientPhys):
         return self.attention.aux_loss() if self.attention is not None else None
 
 
-_OWN = ("channels", "rows", "size_px")
-
-
 def build(variant: str = "", *, channels: int = 3, rows: int = 1, size_px: int = 72, **options: Any) -> EfficientPhys:
     """The network, untrained.
 
@@ -196,8 +193,6 @@ def build(variant: str = "", *, channels: int = 3, rows: int = 1, size_px: int =
     name = chosen(variant, VARIANTS)
     segment = VARIANTS[name].frames_multiple
     if name == "fsam":
-        return Factorized(
-            segment, AttentionSettings.of("efficientphys", options, besides=_OWN, steps=6), channels, rows
-        )
-    AttentionSettings.of("efficientphys", options, besides=_OWN)
+        return Factorized(segment, AttentionSettings.of(build, options, steps=6), channels, rows)
+    AttentionSettings.of(build, options)
     return Gated(segment, channels, size_px)

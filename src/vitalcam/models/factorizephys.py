@@ -68,7 +68,7 @@ def build(variant: str = "", *, dropout: float = 0.1, **options: Any) -> BranchN
         ConfigError: there is no such option, or no such value of it.
     """
     channels, size_px, _ = _ROWS[chosen(variant, _ROWS)]
-    settings = AttentionSettings.of("factorizephys", options, besides=("dropout",))
+    settings = AttentionSettings.of(build, options)
     n = sum(channels.values())
     return BranchNetwork({"bvp": Branch(_TABLES[size_px], [slice(0, n)], settings, dropout=dropout)}, n)
 

@@ -156,7 +156,7 @@ def build(
         ConfigError: there is no such option, or no such value of it.
     """
     row = _ROWS[chosen(variant, _ROWS)]
-    settings = AttentionSettings.of("mmrphys", options, besides=("dropout", "first_pad", "resp_rank", "long"))
+    settings = AttentionSettings.of(build, options)
     branches = {}
     for task in row.tasks:
         table = row.table(task)

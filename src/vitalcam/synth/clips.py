@@ -139,18 +139,15 @@ def shoot(
         clips: numbers.
         frames, size_px, fs_hz, seed, null_share, channels, device: as for `batches`.
     """
-    wish: dict[str, Any] = {
-        "frames": frames,
-        "size_px": size_px,
-        "fs_hz": fs_hz,
-        "channels": channels,
-        "device": device,
-    }
     shot = []
     for clip in clips:
         rng = np.random.default_rng([seed, 13, clip])
         plate, beats = source[int(rng.choice(source.numbers(clip)))], bool(rng.random() >= null_share)
-        shot.append(shoot_take(plate, rng, beats=beats, **wish))
+        shot.append(
+            shoot_take(
+                plate, rng, frames=frames, size_px=size_px, fs_hz=fs_hz, beats=beats, channels=channels, device=device
+            )
+        )
     return Batch(
         video=torch.stack([take.video for take in shot]),
         **_truth(shot, device),

@@ -43,11 +43,12 @@ def plate(film: Film, patches: list[Patch], times_s: Floats, window: Window) -> 
 
     Degrees Celsius above those of the person while the blood stands still, and what one unit of blood adds.
     """
-    away = torch.tensor([_ROOM_C - film.scene.person.temperature_c, 0.0], device=film.device)
-    room = away.expand(len(times_s), window.size[1], window.size[0], 2)
-    above = film.scene.person.temperature_c
-    skins = _skins(film, patches, times_s)
-    return lay(room, [(patch, torch.cat([still - above, warmed], -1)) for patch, still, warmed in skins], window.finer)
+    own_c = film.scene.person.temperature_c
+    room = torch.tensor([_ROOM_C - own_c, 0.0], device=film.device)
+    values = [
+        (patch, torch.cat([still - own_c, warmed], -1)) for patch, still, warmed in _skins(film, patches, times_s)
+    ]
+    return lay(room.expand(len(times_s), window.size[1], window.size[0], 2), values, window.finer)
 
 
 def _skins(film: Film, patches: list[Patch], times_s: Floats) -> list[tuple[Patch, Tensor, Tensor]]:
@@ -77,7 +78,8 @@ def develop(
         rng: of the noise of these frames.
         side_px: width of what is shown, in pixels of the colour camera; all that it sees by default.
     """
-    own, whole_px = np.random.default_rng([scene.camera.seed, 10]), np.array([scene.camera.width, scene.camera.height])
+    own = np.random.default_rng([scene.camera.seed, 10])
+    whole_px = np.array([scene.camera.width, scene.camera.height])
     side_px = side_px or scene.camera.width
     shown_px = side_px * np.array([1.0, size[1] / size[0]])
     under = max((side_px / whole_px[0] * SIZE[0] / size[0]) ** 2, 1.0)  # pixels that each value is a mean over
