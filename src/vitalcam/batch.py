@@ -51,6 +51,7 @@ class Task:
     Attributes:
         source: path, or camera as a number or device.
         name: of its files and of its subject.
+        thermal: path of the thermal video beside it, for a network that sees heat.
         camera_s: how long a camera is measured.
         document: whether the outcome shall hold the JSON.
     """
@@ -60,6 +61,7 @@ class Task:
     settings: Settings = field(default_factory=Settings)
     outputs: Outputs = field(default_factory=Outputs)
     fps_hz: float | None = None
+    thermal: Path | None = None
     camera_s: float = 30.0
     document: bool = False
 
@@ -200,10 +202,9 @@ def workers(count: int) -> Iterator[Executor | None]:
 
 
 def _measure(task: Task, progress: Progress | None) -> Result:
-    from vitalcam.pipeline import Stream
-    from vitalcam.video.read import open_video
+    from vitalcam.pipeline import Stream, opened
 
-    video = open_video(task.source, fps_hz=task.fps_hz)
+    video = opened(task.source, task.thermal, fps_hz=task.fps_hz)
     if is_camera(task.source):
         video = _first(video, task.camera_s)
     tick = (lambda time_s: progress(time_s, video.duration_s)) if progress else None

@@ -1,34 +1,23 @@
-"""Square crops of a face on a uniform clock: out of a colour video, and out of the thermal video beside it.
-
-A thermal camera is taken to see the same field as the colour camera, whatever its pixels are: the face is found in
-colour and cut at the same share of the thermal picture. A reader of recordings whose cameras see different fields has
-to hand out thermal pictures that are cut to fit.
-"""
+"""Square crops of a face on a uniform clock."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from vitalcam.face.crop import area, enlarge
-from vitalcam.face.sample import CROP, SKIN, Sampler
+from vitalcam.face.sample import SKIN, Sampler, crop_px, picture
 from vitalcam.face.track import Tracker
 from vitalcam.signal.resample import uniform
-from vitalcam.types import Bools, Floats, Video
+from vitalcam.types import N_CHANNELS, Bools, Channels, Floats, Video
 
 STEPS = 256.0
 """A picture holds whole 256ths of a grey level, or of a degree Celsius: a mean over an area is finer than a pixel."""
 
-_SKIN_PX = 36  # pictures at least as fine as this tell skin from what is not
 _BLOCK_S = 5.0
 _MARGIN_S = 1.0
-_APART_S = 0.1  # a thermal picture this far from the nearest sight of the face has no place for it
-
-Place = tuple[float, Floats]
-"""A time, and the square about the face at it as shares of the picture's width and height: x0, y0, x1, y1."""
 
 _Sample = tuple[float, Floats]  # time, and picture (and skin) in one row
 
@@ -40,7 +29,7 @@ class Crops:
     Attributes:
         start: number of the first sample; sample i lies at i / fs_hz.
         pictures: (T, H, W, C) uint16 in `STEPS`, 0 where not valid.
-        skin: (T, 3) float32 mean RGB of the skin 0..255, NaN where not valid; (T, 0) of a thermal video.
+        skin: (T, 3) float32 mean RGB of the skin 0..255, NaN where not valid.
         valid: (T,) whether there was a picture of the face.
     """
 
@@ -49,43 +38,23 @@ class Crops:
     skin: Floats
     valid: Bools
 
-    def on(self, start: int, n: int) -> Crops:
-        """The same on ``n`` samples from number ``start`` on; those that were not there are not valid."""
-        at = np.arange(start, start + n) - self.start
-        inside = (at >= 0) & (at < len(self.valid))
-        pictures, skin = (np.zeros((n, *a.shape[1:]), a.dtype) for a in (self.pictures, self.skin))
-        valid = np.zeros(n, bool)
-        pictures[inside], valid[inside] = self.pictures[at[inside]], self.valid[at[inside]]
-        skin[:] = np.nan
-        skin[inside] = self.skin[at[inside]]
-        return Crops(start, pictures, skin, valid)
 
-
-def of_face(video: Video, size_px: int, fs_hz: float) -> tuple[Crops, list[Place]]:
+def of_face(video: Video, size_px: int, fs_hz: float, channels: Channels = "rgb") -> Crops:
     """Follow the face of a colour video.
 
     Args:
-        video: colour.
+        video: colour; with thermal pictures (`vitalcam.video.beside`) where these are wanted.
         size_px: side of the crops.
         fs_hz: rate of the clock.
-
-    Returns:
-        Crops, and where the face was.
+        channels: what the crops show.
     """
-    places: list[Place] = []
-    return _on_clock(_seen(video, size_px, places), size_px, 3, fs_hz), places
+    return _on_clock(_seen(video, size_px, channels), size_px, N_CHANNELS[channels], fs_hz)
 
 
-def of_places(video: Video, places: Sequence[Place], size_px: int, fs_hz: float) -> Crops:
-    """Cut a thermal video where the face was seen in the colour video beside it; arguments as for `of_face`."""
-    return _on_clock(_cut(video, places, size_px), size_px, 1, fs_hz)
-
-
-def _seen(video: Video, size_px: int, places: list[Place]) -> Iterator[_Sample]:
-    """Crop and mean skin of each frame in which the face is sure to have been there; where it was to ``places``."""
-    fine = -(-_SKIN_PX // size_px)
-    tracker, sampler, last_id = Tracker(1), Sampler(fine * size_px), 0
-    unconfirmed: list[tuple[Place, Floats]] = []
+def _seen(video: Video, size_px: int, channels: Channels) -> Iterator[_Sample]:
+    """Crop and mean skin of each frame in which the face is sure to have been there."""
+    tracker, sampler, last_id = Tracker(1), Sampler(crop_px(size_px)), 0
+    unconfirmed: list[_Sample] = []
     for frame in video:
         face = next((face for face in tracker.push(frame) if face.state != "lost"), None)
         if face is None or face.id != last_id:
@@ -95,31 +64,13 @@ def _seen(video: Video, size_px: int, places: list[Place]) -> Iterator[_Sample]:
         if face is None:
             continue
         row, crop = sampler.push(frame, face, np.full(3, np.nan))
-        if np.isfinite(row[SKIN]).all():
-            small = crop.reshape(size_px, fine, size_px, fine, -1).mean(axis=(1, 3))
-            square = enlarge(face.box_px, CROP) / (frame.width, frame.height, frame.width, frame.height)
-            values = np.concatenate([small.ravel(), row[SKIN]]).astype(np.float32)
-            unconfirmed.append(((frame.time_s, square), values))
+        shown = picture(frame, face, crop, size_px, channels)
+        if shown is not None and np.isfinite(row[SKIN]).all():
+            unconfirmed.append((frame.time_s, np.concatenate([shown.ravel(), row[SKIN]]).astype(np.float32)))
         if face.state == "detected":
-            yield from _confirmed(unconfirmed, places)
-    yield from _confirmed(unconfirmed, places)
-
-
-def _confirmed(waiting: list[tuple[Place, Floats]], places: list[Place]) -> Iterator[_Sample]:
-    for place, values in waiting:
-        places.append(place)
-        yield place[0], values
-    waiting.clear()
-
-
-def _cut(video: Video, places: Sequence[Place], size_px: int) -> Iterator[_Sample]:
-    """Crop of each picture near whose time the face was seen."""
-    times = np.array([time_s for time_s, _ in places])
-    for frame in video:
-        nearest = int(np.abs(times - frame.time_s).argmin())
-        if abs(times[nearest] - frame.time_s) <= _APART_S:
-            box_px = places[nearest][1] * (frame.width, frame.height, frame.width, frame.height)
-            yield frame.time_s, area(frame, box_px, (size_px, size_px)).ravel()
+            yield from unconfirmed
+            unconfirmed.clear()
+    yield from unconfirmed
 
 
 def _on_clock(samples: Iterable[_Sample], size_px: int, channels: int, fs_hz: float) -> Crops:

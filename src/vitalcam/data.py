@@ -22,6 +22,7 @@ from vitalcam.errors import ConfigError, DatasetError, UsageError, VitalcamError
 from vitalcam.signal.filter import normalise
 from vitalcam.signal.resample import uniform
 from vitalcam.types import Bools, Channels, Clip, Floats, ModelSpec, Recording, Signal
+from vitalcam.video.beside import beside
 
 log = logging.getLogger(__name__)
 
@@ -53,7 +54,7 @@ class Preparation:
     @classmethod
     def of(cls, spec: ModelSpec) -> Preparation:
         """What a network wants."""
-        return cls(spec.size_px, spec.fs_hz, "rgbt" if len(spec.channels) > 1 else next(iter(spec.channels)))  # type: ignore[arg-type]
+        return cls(spec.size_px, spec.fs_hz, spec.sees)
 
     @property
     def digest(self) -> str:
@@ -121,23 +122,18 @@ def prepare_one(recording: Recording, preparation: Preparation) -> Prepared:
         VideoError: it cannot be read.
     """
     _check_videos(recording, preparation)
-    fs_hz, size_px = preparation.fs_hz, preparation.size_px
-    face, places = crops.of_face(recording.videos["rgb"], size_px, fs_hz)
-    if not face.valid.any():
-        raise DatasetError(f"{recording.id}: no face was found in {recording.videos['rgb'].source}")
-    pictures, valid = face.pictures, face.valid
+    fs_hz, video, when = preparation.fs_hz, recording.videos["rgb"], ""
     if preparation.channels != "rgb":
-        thermal = crops.of_places(recording.videos["thermal"], places, size_px, fs_hz).on(face.start, len(valid))
-        valid = valid & thermal.valid
-        if not valid.any():
-            raise DatasetError(f"{recording.id}: no thermal picture was taken while the face was seen in RGB")
-        both = preparation.channels == "rgbt"
-        pictures = np.concatenate([pictures, thermal.pictures], axis=3) if both else thermal.pictures
-    span_s = face.start / fs_hz, (face.start + len(valid) - 1) / fs_hz
+        thermal = recording.videos["thermal"]
+        video, when = beside(video, thermal), f" while {thermal.source} has pictures"
+    face = crops.of_face(video, preparation.size_px, fs_hz, preparation.channels)
+    if not face.valid.any():
+        raise DatasetError(f"{recording.id}: no face was found in {video.source}{when}")
+    span_s = face.start / fs_hz, (face.start + len(face.valid) - 1) / fs_hz
     waves = {kind: _wave(recording.signals[kind], fs_hz, span_s) for kind in WAVES if kind in recording.signals}
     return Prepared(
         recording.dataset, recording.subject, recording.id, dict(recording.attributes), fs_hz,
-        face.start, pictures, face.skin, valid, waves,
+        face.start, face.pictures, face.skin, face.valid, waves,
     )  # fmt: skip
 
 

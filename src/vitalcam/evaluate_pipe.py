@@ -12,11 +12,13 @@ from vitalcam.errors import DatasetError
 from vitalcam.person import RESP_STEP_S
 from vitalcam.pipeline import Stream
 from vitalcam.protocol import LATE_S, QUANTITIES, Protocol, enough, longest
+from vitalcam.runtime import card_of
 from vitalcam.scores import Row, plain_attributes
 from vitalcam.settings import HEART_RATE_BPM, RESP_RATE_PER_MIN, Settings
 from vitalcam.signal import breath, quality
 from vitalcam.signal.resample import uniform
-from vitalcam.types import Estimate, Reason, Recording, Result, Signal
+from vitalcam.types import Estimate, Reason, Recording, Result, Signal, Video
+from vitalcam.video.beside import beside
 
 _FS_HZ = 30.0
 
@@ -32,10 +34,11 @@ def rows(recording: Recording, settings: Settings, protocol: Protocol) -> Iterat
         DatasetError: the video has no frames.
         VideoError: it cannot be read.
     """
+    settings = settings.resolved()
     if protocol.window_s:
         settings = dataclasses.replace(settings, window_s=protocol.window_s)
     truth = {kind: recording.signals[kind] for kind in QUANTITIES if kind in recording.signals}
-    result = Stream(recording.videos["rgb"], settings).result
+    result = Stream(_video(recording, settings), settings).result
     if "duration_s" not in result.video or not result.video["frames"]:
         raise DatasetError(f"{recording.id}: the video has no frames")
     end_s = float(result.video["duration_s"])
@@ -47,6 +50,20 @@ def rows(recording: Recording, settings: Settings, protocol: Protocol) -> Iterat
             whole = result.heart_rate if quantity == "heart_rate" else result.resp_rate
             said = iter([dataclasses.replace(whole, t0_s=0.0, t1_s=end_s)])
         yield from (_row(recording, signal, result, estimate, protocol) for estimate in said)
+
+
+def _video(recording: Recording, settings: Settings) -> Video:
+    """What the network sees of a recording.
+
+    Raises:
+        DatasetError: it has no thermal video and the network wants one.
+    """
+    video = recording.videos["rgb"]
+    if not settings.model or card_of(settings.model).spec.sees == "rgb":
+        return video
+    if "thermal" not in recording.videos:
+        raise DatasetError(f"{recording.id}: no thermal video, and {settings.model} sees heat")
+    return beside(video, recording.videos["thermal"])
 
 
 def _at_windows(result: Result, quantity: str, settings: Settings, step_s: float, end_s: float) -> Iterator[Estimate]:

@@ -127,5 +127,5 @@ def _state(source: str) -> list[int] | None:
 def _digest(task: Task) -> str:
     """Names everything but the input that the files depend on."""
     outputs = {key: value is not None for key, value in dataclasses.asdict(task.outputs).items()}
-    wanted = outputs | {"neurokit": task.outputs.neurokit, "fps_hz": task.fps_hz, "version": __version__}
-    return config.digest({"settings": config.to_dict(task.settings), **wanted})
+    given = {"fps_hz": task.fps_hz, "thermal": str(task.thermal or ""), "neurokit": task.outputs.neurokit}
+    return config.digest({"settings": config.to_dict(task.settings), "version": __version__, **outputs, **given})

@@ -17,7 +17,19 @@ from vitalcam.methods import chrom, green, pos
 from vitalcam.settings import HEART_RATE_BPM, MIN_SIGNAL_S, RESP_RATE_PER_MIN, Settings
 from vitalcam.signal import breath, quality
 from vitalcam.signal.resample import uniform
-from vitalcam.types import Bools, Clip, Estimate, Face, FaceTrack, Floats, Frame, ModelSpec, Reason, Signal
+from vitalcam.types import (
+    N_CHANNELS,
+    Bools,
+    Clip,
+    Estimate,
+    Face,
+    FaceTrack,
+    Floats,
+    Frame,
+    ModelSpec,
+    Reason,
+    Signal,
+)
 
 LOOKAHEAD_S = 0.6
 """A window waits this long for the next detection: a box may be held 0.5 s, and if the face turns out to be lost, the
@@ -70,11 +82,12 @@ class Person:
         self._fs_hz = runner.spec.fs_hz
         self._clip_s = runner.spec.frames / self._fs_hz or settings.window_s
         self._hop_s = settings.step_s if runner.spec.size_px == 1 else _HOP * self._clip_s
-        self._sampler = Sampler(_crop_px(runner.spec.size_px))
-        self._crops = Rows(3 * runner.spec.size_px**2, self._clip_s + settings.step_s + 2, np.float32)
+        self._sampler = Sampler(sample.crop_px(runner.spec.size_px))
+        self._shape = runner.spec.size_px, runner.spec.size_px, N_CHANNELS[runner.spec.sees]
+        self._crops = Rows(math.prod(self._shape), self._clip_s + settings.step_s + 2, np.float32)
         longest_s = max(settings.window_s, settings.resp_window_s)
         self._rows = Rows(sample.N_COLUMNS, longest_s + 2 * self._hop_s + settings.step_s + 2)
-        self._unconfirmed: list[tuple[float, Floats, Floats]] = []
+        self._unconfirmed: list[tuple[float, Floats, Floats | None]] = []
         self._waiting: list[tuple[float, float]] = []
         self._due: list[tuple[float, float]] = []
         self._running: list[tuple[int, Future[dict[str, Floats]]]] = []
@@ -100,7 +113,8 @@ class Person:
         self._seen_s = frame.time_s
         skin = row[: sample.REGIONS.stop]
         if np.isfinite(row[sample.SKIN]).all() and not np.array_equal(skin, self._skin, equal_nan=True):
-            self._unconfirmed.append((frame.time_s, row, crop))  # a picture that is shown again says nothing new
+            # a picture that is shown again says nothing new
+            self._unconfirmed.append((frame.time_s, row, self._picture(frame, face, crop)))
         self._skin = skin
 
     def advance(self, t_s: float) -> list[Estimate]:
@@ -124,11 +138,16 @@ class Person:
 
     def confirm(self) -> None:
         """Trust the frames since the last detection, there being no more."""
-        for time_s, row, crop in self._unconfirmed:
+        for time_s, row, shown in self._unconfirmed:
             self._rows.push(time_s, row)
-            if self._runner.spec.size_px > 1:
-                self._crops.push(time_s, _shrunk(crop, self._runner.spec.size_px).ravel())
+            if shown is not None:
+                self._crops.push(time_s, shown.ravel())
         self._unconfirmed.clear()
+
+    def _picture(self, frame: Frame, face: Face, crop: Floats) -> Floats | None:
+        """What the network sees; a method sees the rows."""
+        spec = self._runner.spec
+        return None if spec.size_px == 1 else sample.picture(frame, face, crop, spec.size_px, spec.sees)
 
     def signals(self) -> dict[str, Signal]:
         """The stitched waves from the first sight of the face on; NaN in gaps."""
@@ -190,14 +209,13 @@ class Person:
             self.waves[name].add(start, wave)
 
     def _clip(self, t0_s: float, t1_s: float) -> tuple[Floats, Floats, Bools]:
-        """Frames (T, H, W, 3) on the uniform clock, their times, and which of them are not in a gap."""
-        size = self._runner.spec.size_px
-        if size == 1:
+        """Frames (T, H, W, C) on the uniform clock, their times, and which of them are not in a gap."""
+        if self._runner.spec.size_px == 1:
             values, time_s, valid = self._uniform(t0_s, t1_s)
             return values[:, None, None, sample.SKIN], time_s, valid
         times, crops = self._crops.between(t0_s - _MARGIN_S, t1_s + _MARGIN_S)
         frames, time_s, valid = uniform(crops, times, fs_hz=self._fs_hz, t0_s=t0_s, t1_s=t1_s)
-        return frames.reshape(-1, size, size, 3), time_s, valid
+        return frames.reshape(-1, *self._shape), time_s, valid
 
     def _uniform(self, t0_s: float, t1_s: float) -> tuple[Floats, Floats, Bools]:
         """Rows on the uniform clock; a column that is unknown anywhere is NaN throughout."""
@@ -307,17 +325,6 @@ def heart_rate_hz(windows: Sequence[Estimate], time_s: Floats) -> Floats:
     """Heart rate (T,) at some times, between the middles of windows that have a value."""
     middle = [(w.t0_s + w.t1_s) / 2 for w in windows]
     return np.interp(time_s, middle, [(w.value or math.nan) / 60 for w in windows])
-
-
-def _crop_px(size_px: int) -> int:
-    """Side of the crop that the skin is read from: at least 36, and a multiple of what the model wants."""
-    return size_px * -(-36 // size_px)
-
-
-def _shrunk(crop: Floats, size_px: int) -> Floats:
-    """Means of square blocks: (n, n, 3) to (size_px, size_px, 3)."""
-    k = crop.shape[0] // size_px
-    return crop.reshape(size_px, k, size_px, k, 3).mean(axis=(1, 3)) if k > 1 else crop
 
 
 _STATES = ("detected", "held", "lost")

@@ -27,7 +27,9 @@ from vitalcam.settings import MIN_SIGNAL_S, Settings
 from vitalcam.signal.quality import MIN_LUMA
 from vitalcam.summary import face_result
 from vitalcam.types import Bytes, Clip, Estimate, Face, Floats, Frame, ModelSpec, Reason, Result, Video
+from vitalcam.video.beside import beside
 from vitalcam.video.read import open_video
+from vitalcam.video.thermal import open_thermal
 
 __all__ = ["Classical", "Session", "Settings", "Stream", "measure", "stream"]
 
@@ -57,6 +59,11 @@ class Session:
         self._closed = False
         self._frames = _FrameLog()
         self._thumbnail: tuple[float, Bytes, dict[int, Floats]] | None = None
+
+    @property
+    def sees_heat(self) -> bool:
+        """Whether what measures wants thermal pictures with the frames; where there are none is a gap."""
+        return self._runner.spec.sees != "rgb"
 
     def push(self, *frames: Frame) -> list[Estimate]:
         """Take frames in, in order of time; give the estimates that became final."""
@@ -212,6 +219,8 @@ class Stream:
     ) -> None:
         self.video = video
         self.session = Session(settings, source=video.source)
+        if self.session.sees_heat != (video.channels == "rgbt"):
+            raise UsageError(_mismatch(self.session.settings, video))
         self._progress = progress
         self._result: Result | None = None
         self._estimates = self._run()
@@ -238,7 +247,12 @@ class Stream:
 
 
 def stream(
-    source: Any, settings: Settings | None = None, *, fps_hz: float | None = None, times_s: Any = None
+    source: Any,
+    settings: Settings | None = None,
+    *,
+    thermal: Any = None,
+    fps_hz: float | None = None,
+    times_s: Any = None,
 ) -> Stream:
     """Measure while frames come in.
 
@@ -246,6 +260,8 @@ def stream(
         source: whatever `vitalcam.video.read.open_video` takes: path, camera number, array, iterable of
             (time_s, (H, W, 3) uint8 RGB).
         settings: what was chosen.
+        thermal: whatever `vitalcam.video.thermal.open_thermal` takes: what a thermal camera saw of the same field on
+            the same clock, for a network that sees heat.
         fps_hz, times_s: times of the frames, where the source has none or they are wrong.
 
     Returns:
@@ -255,14 +271,16 @@ def stream(
     Raises:
         VideoError: the source cannot be read.
         UnknownName: there is no such method or model.
+        UsageError: the network sees heat and there is no thermal video, or the other way about.
     """
-    return Stream(open_video(source, fps_hz=fps_hz, times_s=times_s), settings)
+    return Stream(opened(source, thermal, fps_hz=fps_hz, times_s=times_s), settings)
 
 
 def measure(
     source: Any,
     settings: Settings | None = None,
     *,
+    thermal: Any = None,
     fps_hz: float | None = None,
     times_s: Any = None,
     progress: Callable[[float], None] | None = None,
@@ -272,13 +290,20 @@ def measure(
     Args:
         source: path, camera number, array or iterable.
         settings: what was chosen.
+        thermal: the thermal video beside it.
         fps_hz, times_s: times of the frames, where the source has none or they are wrong.
         progress: is called with the time of each frame, in seconds.
 
     >>> vitalcam.measure("clip.mp4").heart_rate.value  # doctest: +SKIP
     71.9
     """
-    return Stream(open_video(source, fps_hz=fps_hz, times_s=times_s), settings, progress).result
+    return Stream(opened(source, thermal, fps_hz=fps_hz, times_s=times_s), settings, progress).result
+
+
+def opened(source: Any, thermal: Any = None, *, fps_hz: float | None = None, times_s: Any = None) -> Video:
+    """A colour video, with the thermal video beside it where there is one; arguments and errors as for `stream`."""
+    video = open_video(source, fps_hz=fps_hz, times_s=times_s)
+    return video if thermal is None else beside(video, open_thermal(thermal))
 
 
 class Classical:
@@ -304,13 +329,19 @@ def _runner(settings: Settings) -> Runner:
     if not settings.model:
         return Classical(settings.method)
     model = Model.load(settings.model, backend=settings.backend)
-    if dict(model.spec.channels) != {"rgb": 3} or "bvp" not in model.spec.outputs:
-        wants = " + ".join(model.spec.channels)
+    if "bvp" not in model.spec.outputs:
         raise UsageError(
-            f"{settings.model}: takes {wants}, gives {', '.join(model.spec.outputs)}; measuring needs a "
-            "model of colour video that gives bvp"
+            f"{settings.model}: gives {', '.join(model.spec.outputs)}; measuring needs a model that gives bvp"
         )
     return model
+
+
+def _mismatch(settings: Settings, video: Video) -> str:
+    """What to say where a video has no heat for a network that wants it, or heat that nothing looks at."""
+    measures = settings.model or settings.method
+    if video.channels == "rgbt":
+        return f"{video.info['thermal']}: {measures} does not look at thermal video; give a network that does"
+    return f"{measures}: sees heat, and {video.source} comes without a thermal video; give the one beside it"
 
 
 def _pool(runner: Runner) -> Executor | None:

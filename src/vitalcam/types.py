@@ -21,6 +21,8 @@ Bytes = NDArray[np.uint8]
 Bools = NDArray[np.bool_]
 
 Channels = Literal["rgb", "thermal", "rgbt"]
+N_CHANNELS: Mapping[Channels, int] = {"rgb": 3, "thermal": 1, "rgbt": 4}
+"""Values of a pixel: red, green, blue (0..255), then degrees Celsius."""
 Matrix = Literal["bt601", "bt709", "bt2020"]
 
 
@@ -59,11 +61,13 @@ class Frame:
             `vitalcam.video.colour.to_rgb` and `vitalcam.face.crop.area`, which understand all of these.
         time_s: presentation time; strictly increasing within a video.
         index: number of the frame in decoding order, from 0.
+        thermal: (h, w, 1) float32 degrees Celsius of the same field at that time, where a thermal camera saw it too.
     """
 
     pixels: NDArray[Any] | Planes
     time_s: float
     index: int
+    thermal: NDArray[np.float32] | None = None
 
     def __post_init__(self) -> None:
         if not math.isfinite(self.time_s):
@@ -406,6 +410,11 @@ class ModelSpec:
     sha256: str = ""
     file: str = ""
     variants: tuple[str, ...] = ()
+
+    @property
+    def sees(self) -> Channels:
+        """The same as one word."""
+        return "rgbt" if len(self.channels) > 1 else "thermal" if "thermal" in self.channels else "rgb"
 
     def clip_shape(self, frames: int = 0) -> tuple[int, int, int, int, int]:
         """Shape (1, C, T, H, W) of a clip as the network sees it, behind the transform; its own length by default."""

@@ -85,7 +85,7 @@ def test_where_the_thermal_camera_stopped_is_a_gap():
     half = prepare_one(with_thermal(recording("hot", 96.0, 6.0), stop_s=3.0), Preparation(18, 30.0, "rgbt"))
     assert half.valid[half.time_s < 2.8].mean() > 0.9
     assert not half.valid[half.time_s > 3.1].any()
-    with pytest.raises(DatasetError, match="no thermal picture was taken while the face was seen"):
+    with pytest.raises(DatasetError, match="no face was found in painted while painted heat has pictures"):
         prepare_one(with_thermal(recording("hot", 96.0, 3.0), late_s=60.0), Preparation(18, 30.0, "thermal"))
     with pytest.raises(DatasetError, match="no thermal video"):
         prepare_one(recording("one", seconds=1.0), Preparation(18, 30.0, "thermal"))

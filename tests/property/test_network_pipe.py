@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
+from collections.abc import Iterator
 
 import numpy as np
 import pytest
@@ -10,8 +12,9 @@ import pytest
 from vitalcam import Session, Settings, pipeline
 from vitalcam.errors import UsageError
 from vitalcam.methods import pos
+from vitalcam.signal import spectrum
 from vitalcam.synth.painted import PersonOnScreen, Scene, render
-from vitalcam.types import Clip, Floats, Frame, ModelSpec, Result
+from vitalcam.types import Clip, Floats, Frame, ModelSpec, Result, Video
 
 PERSON = PersonOnScreen(95.0, face_height=0.6, visible=lambda t: not 9.0 <= t < 11.0)
 TIMES = np.arange(26 * 20) / 20
@@ -74,3 +77,65 @@ def test_an_error_of_the_network_arrives(monkeypatch: pytest.MonkeyPatch) -> Non
 
     with pytest.raises(UsageError, match="broken"):
         measured(Broken(0.0), monkeypatch, group=50)
+
+
+class Warm(Slow):
+    """Takes the pulse from the thermal picture, of which the colour picture's green was made."""
+
+    def __init__(self, *channels: str) -> None:
+        super().__init__(0.0)
+        self.spec = dataclasses.replace(Slow.spec, channels={name: {"rgb": 3, "thermal": 1}[name] for name in channels})
+        self.seen: list[Floats] = []
+
+    def run(self, clip: Clip) -> dict[str, Floats]:
+        self.seen.append(clip.frames)
+        return {"bvp": -clip.frames[..., -1].mean(axis=(1, 2))}
+
+
+def colour() -> Video:
+    return Video("colour", 200, 150, 20.0, 26.0, lambda: iter(FRAMES))
+
+
+def heat(stop_s: float = 99.0) -> Video:
+    """20 degrees and 0.1 a grey level of green, in half as many pixels, at 10 Hz."""
+
+    def frames() -> Iterator[Frame]:
+        for frame in FRAMES[::2]:
+            if frame.time_s < stop_s:
+                green = np.asarray(frame.pixels)[::2, ::2, 1:2].astype(np.float32)
+                yield Frame(20 + green / 10, frame.time_s, frame.index)
+
+    return Video("heat", 100, 75, 10.0, 26.0, frames, "thermal")
+
+
+@pytest.mark.parametrize("channels", [("thermal",), ("rgb", "thermal")])
+def test_a_network_sees_the_heat_of_the_face(monkeypatch: pytest.MonkeyPatch, channels: tuple[str, ...]) -> None:
+    runner = Warm(*channels)
+    monkeypatch.setattr(pipeline, "_runner", lambda settings: runner)
+    result = pipeline.measure(colour(), thermal=heat())
+    values = np.concatenate(runner.seen)
+    assert values.shape[1:] == (9, 9, 4 if "rgb" in channels else 1)
+    if "rgb" in channels:
+        np.testing.assert_allclose(values[:, 2:7, 2:7, 3], 20 + values[:, 2:7, 2:7, 1] / 10, atol=1.5)
+    wave = result.signals["bvp"]
+    early = wave.values[(wave.time_s > 1) & (wave.time_s < 8)]
+    freq, power = spectrum.power(early, fs_hz=wave.fs_hz, low_hz=0.7, high_hz=3.5)
+    assert 60 * spectrum.peak(freq, power)[0] == pytest.approx(95, abs=3)
+
+
+def test_where_there_is_no_heat_is_a_gap(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pipeline, "_runner", lambda settings: Warm("rgb", "thermal"))
+    result = pipeline.measure(colour(), thermal=heat(stop_s=8.0))
+    assert result.signals["bvp"].time_s.max() < 8.5
+    late = [e for e in result.estimates if e.quantity == "heart_rate" and e.t0_s > 12]
+    assert late
+    assert {e.reason for e in late} == {"gap"}
+
+
+def test_heat_and_who_sees_it_come_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pipeline, "_runner", lambda settings: Warm("thermal"))
+    with pytest.raises(UsageError, match="sees heat, and colour comes without a thermal video"):
+        pipeline.measure(colour())
+    monkeypatch.setattr(pipeline, "_runner", lambda settings: Slow(0.0))
+    with pytest.raises(UsageError, match=r"heat: .* does not look at thermal video"):
+        pipeline.measure(colour(), thermal=heat())

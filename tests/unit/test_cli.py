@@ -159,6 +159,8 @@ def test_no_wave_no_edf_and_it_says_so(run: Run) -> None:
         (["a.mp4", "--out", "o", "--json", "o/a.json"], "o/a.json: would be written twice"),
         (["a.mp4", "--out", "o", "--json", "sub/../o/a.json"], "o/a.json: would be written twice"),
         (["a.mp4", "--seconds", "5"], "--seconds 5: is for cameras, and no input is one; files are measured whole"),
+        (["a.mp4", "--thermal", "b.mp4"], "--thermal b.mp4: mmrphys_9 does not look at heat; give a network that does"),
+        (["a.mp4", "--thermal", "b.mp4", "--method", "pos"], "--thermal b.mp4: pos does not look at heat"),
         (["a.mp4", "--neurokit", "--edf", "x.edf"], "--neurokit: names columns of CSV; give --csv FILE or --out DIR"),
         (["a.mp4", "--method", "pos", "--backend", "openvino"], "--backend openvino: runs networks, pos is none"),
         (["a.mp4", "--out", ""], "'--out': the name is empty"),
@@ -405,11 +407,9 @@ def test_help_and_version_import_nothing_heavy() -> None:
 
 
 def test_a_camera_is_measured_for_as_long_as_asked(monkeypatch: pytest.MonkeyPatch) -> None:
-    import vitalcam.pipeline  # noqa: F401  (before the patch, which it would keep)
-
     picture = np.zeros((48, 64, 3), np.uint8)
     endless = Video("camera 0", 64, 48, 30, math.nan, lambda: (Frame(picture, i / 30, i) for i in itertools.count()))
-    monkeypatch.setattr("vitalcam.video.read.open_video", lambda source, fps_hz: endless)
+    monkeypatch.setattr("vitalcam.pipeline.open_video", lambda source, fps_hz, times_s: endless)
     seen: list[tuple[float, float]] = []
     outcome = batch.measure_one(
         batch.Task("0", "camera0", camera_s=1.5, document=True), lambda done, total: seen.append((done, total))

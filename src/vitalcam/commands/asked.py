@@ -28,6 +28,7 @@ class Asked:
     resp_window_s: float
     step_s: float
     min_confidence: float
+    thermal: Path | None
     fps_hz: float | None
     camera_s: float | None
     json: str | None
@@ -73,6 +74,7 @@ def plan(asked: Asked) -> Plan:
     settings = _settings(asked)
     inputs, notes = batch.expand(asked.sources)
     _refuse_odd(asked, inputs)
+    _check_heat(asked, settings, inputs)
     if asked.out:
         files.probe(asked.out, folder=True)
     if asked.json_file:
@@ -131,6 +133,19 @@ def _refuse_odd(asked: Asked, inputs: list[str]) -> None:
             raise UsageError(f"{path}: is an input; give another name for the output")
 
 
+def _check_heat(asked: Asked, settings: Settings, inputs: list[str]) -> None:
+    """Raise UsageError unless a network that sees heat and a thermal video come together, for one input."""
+    if bool(asked.thermal) != (bool(settings.model) and runtime.card_of(settings.model).spec.sees != "rgb"):
+        if asked.thermal:
+            raise UsageError(
+                f"--thermal {asked.thermal}: {settings.model or settings.method} does not look at heat; "
+                "give a network that does by --model, see vitalcam models"
+            )
+        raise UsageError(f"--model {settings.model}: sees heat; give the thermal video by --thermal FILE")
+    if asked.thermal and (len(inputs) > 1 or batch.is_camera(inputs[0])):
+        raise UsageError(f"--thermal {asked.thermal}: lies beside one video; give that one alone")
+
+
 def _tasks(asked: Asked, settings: Settings, inputs: list[str], manifest: Manifest | None) -> list[batch.Task]:
     names = batch.names(inputs, manifest.names if manifest else None)
     return [
@@ -140,6 +155,7 @@ def _tasks(asked: Asked, settings: Settings, inputs: list[str], manifest: Manife
             settings=settings,
             outputs=_outputs(asked, names[source]),
             fps_hz=asked.fps_hz,
+            thermal=asked.thermal,
             camera_s=asked.camera_s or batch.Task.camera_s,
             document=asked.json is not None,
         )

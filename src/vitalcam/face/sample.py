@@ -14,7 +14,7 @@ from vitalcam.face.chest import Chest
 from vitalcam.face.crop import area, enlarge
 from vitalcam.face.shift import shift_map
 from vitalcam.face.skin import skin_weights
-from vitalcam.types import Face, Floats, Frame, Planes
+from vitalcam.types import Channels, Face, Floats, Frame, Planes
 from vitalcam.video.colour import yuv_to_rgb
 
 CROP = 1.5
@@ -34,6 +34,7 @@ _LUMA = np.array([0.299, 0.587, 0.114])
 _GAIN_S = 20.0  # in which a gain falls to 1/e: a box lags behind a moving head, so its ratios tend to one side
 _BLUR = 1 / 18  # of the crop's side: about half an eye
 _STRIDE = 16
+_SKIN_PX = 36  # crops at least as fine as this tell skin from what is not
 
 
 class Sampler:
@@ -101,6 +102,37 @@ class Sampler:
             self._log_gain += np.where(np.isfinite(step), step, 0.0)
             self._offset += old.shift(before)
         return new, crop
+
+
+def crop_px(size_px: int) -> int:
+    """Side of the crop that shows skin finely enough, a multiple of what a network wants."""
+    return size_px * -(-_SKIN_PX // size_px)
+
+
+def picture(frame: Frame, face: Face, crop: Floats, size_px: int, channels: Channels) -> Floats | None:
+    """What a network sees of a face: (size_px, size_px, C) in RGB 0..255, degrees Celsius, or both.
+
+    Args:
+        frame: the picture.
+        face: where the face is; not lost.
+        crop: (n, n, 3) from `Sampler.push`, n a multiple of ``size_px``: the network sees means of square blocks.
+        size_px: side of the result.
+        channels: what is shown. The thermal picture is cut at the same share of its field as the colour picture.
+
+    Returns:
+        None if a thermal picture is wanted and the frame has none.
+    """
+    k = crop.shape[0] // size_px
+    rgb = crop.reshape(size_px, k, size_px, k, 3).mean(axis=(1, 3)) if k > 1 else crop
+    if channels == "rgb":
+        return rgb
+    if frame.thermal is None:
+        return None
+    rows, columns = frame.thermal.shape[:2]
+    scale = columns / frame.width, rows / frame.height
+    warm = Frame(frame.thermal, frame.time_s, frame.index)
+    degrees = area(warm, enlarge(face.box_px, CROP) * (scale * 2), (size_px, size_px))
+    return np.concatenate([rgb, degrees], axis=2) if channels == "rgbt" else degrees
 
 
 class _View:

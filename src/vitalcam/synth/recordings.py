@@ -164,6 +164,7 @@ def read(folder: str | Path) -> Recording:
         DatasetError: the folder is incomplete, or what it says of itself is damaged.
     """
     from vitalcam.video.read import open_video
+    from vitalcam.video.thermal import open_thermal
 
     folder = Path(folder)
     about_path = folder / "scene.json"
@@ -178,7 +179,7 @@ def read(folder: str | Path) -> Recording:
         ) from None
     videos = {"rgb": _video(video, open_video)}
     if (folder / "thermal.npy").exists():
-        videos["thermal"] = _video(folder / "thermal.npy", _thermal)
+        videos["thermal"] = _video(folder / "thermal.npy", open_thermal)
     flat = {
         f"{part}.{key}": value
         for part, values in about.items()
@@ -239,23 +240,3 @@ def _numbers(path: Path, columns: int) -> Floats:
     if not lines:
         raise ValueError("it is empty")
     return np.loadtxt(lines, delimiter=",", ndmin=2, usecols=range(columns))
-
-
-def _thermal(path: Path) -> Video:
-    try:
-        frames = np.load(path, mmap_mode="r")
-        times = _numbers(path.with_name("thermal_times.csv"), 1)[:, 0]
-        _, height, width = frames.shape
-        if len(times) != len(frames):
-            raise ValueError(f"{len(frames)} pictures at {len(times)} times")
-    except (OSError, ValueError) as error:
-        raise VideoError(f"{path}: damaged ({error}); delete its folder and write the recording again") from None
-    rate = 1 / float(np.median(np.diff(times))) if times.size > 1 else float("nan")
-    return Video(
-        str(path), width, height, rate, float(times[-1]), functools.partial(_degrees, frames, times), "thermal"
-    )
-
-
-def _degrees(frames: Any, times_s: Floats) -> Iterator[Frame]:
-    for index, (raw, time_s) in enumerate(zip(frames, times_s, strict=True)):
-        yield Frame((raw[..., None] / np.float32(100) - np.float32(273.15)).astype(np.float32), float(time_s), index)
