@@ -136,9 +136,13 @@ def pearson_spectral(prediction: Tensor, truth: Tensor, moment: Moment) -> Tenso
 
     A network that hears slow pulses through the noise of movement leaves out what is slow: their second harmonic comes
     out higher than the pulse, at little cost in r. The divergence makes that dear.
+
+    Where the truth is constant there is nothing to be heard: all rates shall be alike in the prediction.
     """
     found = rate_distribution(prediction, moment.fs_hz, _ALL_BPM)
     true = rate_distribution(truth, moment.fs_hz, _ALL_BPM)
+    silent = (truth == truth[..., :1]).all(dim=-1, keepdim=True)
+    true = torch.where(silent, 1 / true.shape[-1], true)
     divergence = functional.kl_div((found + _TINY).log(), true, reduction="batchmean")
     return neg_pearson(prediction, truth, moment) + _SPECTRAL * divergence
 

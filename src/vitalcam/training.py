@@ -50,6 +50,7 @@ class Training:
         bf16: compute in bfloat16 where that is safe; norms, factorization and loss stay in float32.
         seed: of the weights, the order of the clips and the dropout.
         target: "wave", or "change" for its change from sample to sample.
+        null_share: share of the takes that show somebody without a pulse.
         start: file of weights to start from: our own, or the authors' (`vitalcam.checkpoints`).
 
     Raises:
@@ -73,6 +74,7 @@ class Training:
     bf16: bool = False
     seed: int = 100
     target: Literal["wave", "change"] = "wave"
+    null_share: float = 0.0
     start: str = ""
 
     def __post_init__(self) -> None:
@@ -83,6 +85,8 @@ class Training:
             raise ConfigError(f"size_px is {self.size_px}; it must be 1 or more, or 0 for the network's own")
         if not (self.lr > 0 and math.isfinite(self.lr)):
             raise ConfigError(f"lr is {self.lr}; it must be more than 0")
+        if not 0 <= self.null_share < 1:
+            raise ConfigError(f"null_share is {self.null_share}; it must be from 0 to less than 1")
         losses.find(self.loss)
         _ = self.spec
 
@@ -274,7 +278,7 @@ class SyntheticBatches:
         first = step * self.training.batch + self.place.rank * share
         return clips.shoot(
             self._source, range(first, first + share), frames=self.frames, size_px=spec.size_px, fs_hz=spec.fs_hz,
-            seed=self.seed, channels=self._channels, device=self.device,
+            seed=self.seed, null_share=self.training.null_share, channels=self._channels, device=self.device,
         )  # fmt: skip
 
     @functools.cached_property

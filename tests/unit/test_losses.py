@@ -24,6 +24,10 @@ def noisy(seed, rate_bpm=75.0):
     return tone(rate_bpm, n=160) + 0.5 * torch.randn(1, 160, generator=torch.Generator().manual_seed(seed))
 
 
+def noise(seed):
+    return torch.randn(1, 300, generator=torch.Generator().manual_seed(seed))
+
+
 @quick
 @given(
     name=st.sampled_from(SCALE_FREE),
@@ -62,6 +66,19 @@ def test_to_lose_the_pulse_costs_more_than_to_lose_its_second_harmonic():
         for name in ("neg_pearson", "pearson_spectral")
     )
     assert spectral[0] - plain[0] > 2 * (spectral[1] - plain[1])
+
+
+def test_who_has_no_pulse_shall_get_no_tone():
+    """Beside a constant truth the pearson term says nothing; the spectral one prefers noise, and leads there."""
+    loss, nobody = losses.find("pearson_spectral"), {"bvp": torch.zeros(1, 300)}
+    heard = {name: loss({"bvp": x}, nobody).item() for name, x in {"tone": tone(75), "noise": noise(1)}.items()}
+    assert heard["noise"] < heard["tone"] - 0.2
+    x = (tone(75) + 0.1 * noise(2)).requires_grad_()
+    before = loss({"bvp": x}, nobody)
+    (slope,) = torch.autograd.grad(before, x)
+    assert loss({"bvp": x - 0.05 * slope / slope.abs().max()}, nobody) < before
+    both = loss({"bvp": torch.cat([tone(75), tone(75)])}, {"bvp": torch.cat([tone(75), torch.zeros(1, 300)])})
+    torch.testing.assert_close(both.item(), heard["tone"] / 2, atol=1e-3, rtol=0)
 
 
 def test_the_batch_axis_form_of_one_clip_is_one_without_gradient():

@@ -82,6 +82,15 @@ def test_synthetic_clips_are_transformed_as_the_network_wants():
 
 
 @needs_heads
+@pytest.mark.parametrize(("share", "pulses"), [(0.0, 2), (0.99, 0)])
+def test_some_takes_may_have_no_pulse(share, pulses):
+    training = Training("mmrphys", "9_rgb", batch=2, null_share=share)
+    [(_, waves)] = SyntheticBatches(training, steps=1, scenario=("still",), frames=20).epoch(1)
+    assert int(waves["bvp"].any(dim=1).sum()) == pulses
+    assert waves["resp"].any(dim=1).all()
+
+
+@needs_heads
 @pytest.mark.parametrize(("variant", "channels"), [("9_thermal", 1), ("9_rgbt_late", 4)])
 def test_networks_that_see_heat_are_given_it(variant, channels):
     data = SyntheticBatches(Training("mmrphys", variant, batch=1), steps=1, scenario=("still",), frames=20)

@@ -341,6 +341,7 @@ def test_too_little_data_is_refused(monkeypatch):
         ({"model": "physnet", "epochs": 0}, ConfigError, "epochs is 0"),
         ({"model": "physnet", "lr": -1.0}, ConfigError, "lr is -1.0"),
         ({"model": "physnet", "size_px": -1}, ConfigError, "size_px is -1"),
+        ({"model": "physnet", "null_share": 1.0}, ConfigError, "null_share is 1.0"),
         ({"model": "physnet", "optimiser": "sgd"}, ConfigError, "'adam' or 'adamw'"),
     ],
 )
