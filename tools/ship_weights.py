@@ -23,7 +23,7 @@ from vitalcam.config import to_dict
 from vitalcam.errors import UsageError
 from vitalcam.export import export
 from vitalcam.report import card
-from vitalcam.runtime import card_of
+from vitalcam.runtime import card_of, plain_file
 from vitalcam.training import Training, about, trained
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -39,7 +39,8 @@ def ship(weights: Path, name: str, said: dict[str, Any], folder: Path) -> Path:
     Args:
         weights: what `vitalcam train` wrote.
         name: of the model.
-        said: what no file knows: "machine", "data", "limits", and where they differ "hours", "command", "frames".
+        said: what no file knows: "machine", "data", "limits", and where they differ "hours", "command", "frames";
+            "half" for weights in half precision; "one_graph" for none besides, so that OpenVINO takes the same.
         folder: where.
 
     Returns:
@@ -58,14 +59,18 @@ def ship(weights: Path, name: str, said: dict[str, Any], folder: Path) -> Path:
         training.spec, training_data=said["data"], licence="Apache-2.0", variants=(),
         frames=said.get("frames") or training.spec.frames,
     )  # fmt: skip
-    export(network, spec, folder / f"{name}.onnx", variant=training.variant, options=training.options)
-    path = folder / f"{name}.json"
+    graph, path, half = folder / f"{name}.onnx", folder / f"{name}.json", bool(said.get("half"))
+    export(network, spec, graph, variant=training.variant, options=training.options, fp16_weights=half)
     known = {
         **{key: noted[key] for key in ("steps", "data", "digest", "result", "vitalcam")},
-        "training": to_dict(training), "machine": said["machine"],
+        "training": to_dict(training) | {"start": "/".join(Path(training.start).parts[-2:])},
+        "machine": said["machine"],
         "hours": said.get("hours") or hours(weights.parent / "metrics.jsonl"),
         "command": said.get("command") or command(training, noted["steps"]), "limits": said.get("limits", []),
     }  # fmt: skip
+    if said.get("one_graph"):
+        known["plain_sha256"] = ""
+        plain_file(graph).unlink(missing_ok=True)
     path.write_text(json.dumps(json.loads(path.read_text()) | known, indent=1) + "\n", encoding="utf-8")
     size = sum(file.stat().st_size for one in folder.glob("*.json") for file in folder.glob(f"{one.stem}*.onnx"))
     if size > MAX_BYTES:
@@ -153,6 +158,8 @@ def main() -> None:
     make.add_argument("--hours", type=float, help="of training; as metrics.jsonl adds up by default")
     make.add_argument("--frames", type=int, help="length of the clips, where it is not the network's own")
     make.add_argument("--command", help="that trains it; that of vitalcam train by default")
+    make.add_argument("--half", action="store_true", help="weights in half precision")
+    make.add_argument("--one-graph", action="store_true", help="no second graph for OpenVINO")
     make.add_argument("--limit", dest="limits", action="append", default=[], help="what it cannot do; again for more")
     fill = actions.add_parser("results", help="tables of a card from scores.json")
     fill.add_argument("name")

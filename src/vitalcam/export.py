@@ -11,6 +11,7 @@ from __future__ import annotations
 import copy
 import dataclasses
 import hashlib
+import itertools
 import json
 import logging
 import warnings
@@ -24,6 +25,7 @@ import onnx
 import torch
 from onnx import numpy_helper
 from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from vitalcam import files
 from vitalcam.errors import OutputError, UsageError
@@ -37,6 +39,7 @@ TOLERANCE = 1e-4
 """Largest difference between the two runtimes, in standard deviations of the waveform."""
 MAX_FRAMES = 1 << 16
 """Of a clip that a graph takes; ONNX wants a bound."""
+_FOLDED = (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.ConvTranspose3d)
 _NEW_IN_18 = {"noop_with_empty_axes", "num_outputs", "keep_aspect_ratio_policy", "antialias"}
 
 
@@ -61,7 +64,7 @@ def export(
         attention: attend by factorization (FSAM, GRBF) when measuring; the papers do not.
         fp16_weights: round the weights to half precision, for a file of half the size. It still computes in single
             precision.
-        torch_weights: write the weights for torch as well (.safetensors).
+        torch_weights: write the weights for torch as well (.safetensors); these are not rounded.
 
     Returns:
         the card: ``spec`` with the name, file and checksum.
@@ -90,7 +93,7 @@ def export(
     for file, blob in blobs.items():
         files.write_bytes(file, blob)
     if torch_weights:
-        files.write_bytes(path.with_suffix(".safetensors"), _safetensors(network))
+        files.write_bytes(path.with_suffix(".safetensors"), _safetensors(model))
     files.write_text(path.with_suffix(".json"), json.dumps(dataclasses.asdict(card) | origin, indent=2) + "\n")
     return card
 
@@ -114,9 +117,19 @@ def prepared(model: nn.Module, *, attention: bool = False, fp16_weights: bool = 
     for module in factorized:
         module.settings = dataclasses.replace(module.settings, attention_at_inference=attention)
     if fp16_weights:
+        _fold_norms(network)
         for parameter in network.parameters():
             parameter.copy_(parameter.half())
     return network
+
+
+def _fold_norms(network: nn.Module) -> None:
+    """Take batch norms up into the convolutions before them, as the exporter would: what is rounded then stays so."""
+    for block in [module for module in network.modules() if isinstance(module, nn.Sequential)]:
+        for i, (conv, norm) in enumerate(itertools.pairwise(block)):
+            if type(conv) in _FOLDED and isinstance(norm, nn.modules.batchnorm._BatchNorm):
+                block[i] = fuse_conv_bn_eval(conv, norm, transpose=type(conv) is nn.ConvTranspose3d)  # type: ignore[type-var]
+                block[i + 1] = nn.Identity()
 
 
 class _Tuple(nn.Module):

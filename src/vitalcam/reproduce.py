@@ -241,7 +241,8 @@ def _training(recipe: Recipe, cell: Cell) -> Training:
 
 
 def _losses(trained: Path) -> tuple[float, ...]:
-    """Mean loss of each epoch: the last that was noted of it."""
-    lines = (trained / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
+    """Mean loss of each epoch: the last that was noted of it; none where the training is kept no more."""
+    path = trained / "metrics.jsonl"
+    lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
     by_epoch = {row["epoch"]: float(row["loss"]) for row in map(json.loads, lines)}
     return tuple(by_epoch[epoch] for epoch in sorted(by_epoch))

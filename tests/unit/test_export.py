@@ -100,6 +100,30 @@ def test_weights_in_half_precision_are_stored_as_such(tiny, written, tmp_path):
     assert path.stat().st_size < 0.65 * written[0].stat().st_size
 
 
+def test_norms_behind_convolutions_are_rounded_with_them(tmp_path):
+    """As the exporter would fold them, which made full precision of halves."""
+
+    class Normed(nn.Module):
+        def __init__(self):
+            super().__init__()
+            conv, spread = nn.Conv3d(3, 8, 3, padding=1), nn.ConvTranspose3d(8, 8, (1, 1, 3), padding=(0, 0, 1))
+            self.body = nn.Sequential(conv, nn.BatchNorm3d(8), nn.ReLU(), spread, nn.BatchNorm3d(8))
+
+        def forward(self, x):
+            return {"bvp": self.body(x).mean(dim=(1, 3, 4))}
+
+    torch.manual_seed(0)
+    network, spec = Normed(), dataclasses.replace(SPEC, outputs=("bvp",))
+    for _ in range(3):
+        network(2 + 3 * torch.randn(2, 3, 8, 4, 4))
+    export.export(network, spec, tmp_path / "half.onnx", fp16_weights=True)
+    kinds = {t.data_type for t in onnx.load(tmp_path / "half.onnx").graph.initializer if np.prod(t.dims) >= 64}
+    assert kinds == {onnx.TensorProto.FLOAT16}
+    video = torch.tensor(export.example(spec, 48))
+    rounded, exact = export.prepared(network, fp16_weights=True)(video)["bvp"], network.eval()(video)["bvp"]
+    torch.testing.assert_close(rounded, exact, rtol=0, atol=0.01 * exact.detach().std().item())
+
+
 def test_nothing_is_written_when_the_runtimes_disagree(tiny, tmp_path, monkeypatch):
     monkeypatch.setattr(export, "TOLERANCE", 1e-12)
     with pytest.raises(

@@ -75,6 +75,20 @@ def test_it_gives_the_waves_of_the_training(shipped, training):
         np.testing.assert_allclose(wave, expected[name][0], atol=1e-4 * float(expected[name].std()))
 
 
+def test_a_small_one_is_one_graph_in_half_precision(tool, run, training, shipped, tmp_path):
+    said = {"machine": "a desk", "data": "nobody", "half": True, "one_graph": True}
+    small = tool.ship(run / "last.safetensors", "ours", said, tmp_path).with_suffix(".onnx")
+    assert small.stat().st_size < 0.65 * shipped.with_suffix(".onnx").stat().st_size
+    assert not runtime.plain_file(small).exists()
+    card_ = runtime.card_of(small)
+    assert card_.plain_content() == card_.content()
+    video = example(card_.spec, 60)
+    with torch.inference_mode():
+        expected = training.network().eval()(torch.from_numpy(video))
+    (bvp, _) = runtime.Model.load(small)._waves(video)
+    np.testing.assert_allclose(bvp[0], expected["bvp"][0], atol=0.05 * float(expected["bvp"].std()))
+
+
 def test_the_card_says_how_it_was_made(shipped):
     known = json.loads(shipped.read_text())
     assert known["hours"] == pytest.approx((10 / 2 + 10 / 1) / 3600)
