@@ -35,14 +35,15 @@ from vitalcam.synth import scenarios
 from vitalcam.types import Floats
 
 THRESHOLD = Settings().min_confidence
-RIDGES = {"heart_rate": 0.03, "resp_rate": 0.001}
+RIDGES = {"heart_rate": 0.003, "resp_rate": 0.001}
 """Cost of a weight's distance from `PRIORS`; chosen by cross-validation over the people for validation."""
 PRIORS = {
-    "heart_rate": (-3.921, 0.324, 0.764, 0.856, 0.844, 1.674, 0.109, 1.358, 0.196, -2.434),
+    "heart_rate": (-3.921, 0.324, 0.764, 0.856, 0.844, 1.674, 0.109, 1.358, 0.196, -2.434, *[0.0] * 5),
 }
 """Weights of the heart rate were fitted on 600 painted faces before; of breathing nothing is known."""
-NOBODYS = 0.25
-"""What the windows of a recording that were robbed of their breath count, those of a recording being 1."""
+NOBODYS = {"heart_rate": 1.25, "resp_rate": 0.25}
+"""What the windows of a recording count where no rate is right, those of another being 1: a number for somebody without
+a pulse is worse than none for somebody with one; of breath there are two such windows for each that breathes."""
 SWAY_HZ = (0.1, 0.55)
 SWAY = (0.005, 0.1)
 HEAD_SWAY = (0.7, 1.5)
@@ -177,7 +178,7 @@ def fitted(windows: Sequence[Judged], signs: Sequence[int], quantity: str) -> Fl
     good = right(windows, trust.TOLERANCES[quantity])
     prior = np.array(PRIORS.get(quantity, np.zeros(1 + len(signs))))
     groups = [(w.of.name, math.isnan(w.truth)) for w in windows]
-    share = np.array([(1.0 if quantity == "heart_rate" or not g[1] else NOBODYS) / groups.count(g) for g in groups])
+    share = np.array([(NOBODYS[quantity] if nobody else 1.0) / groups.count((name, nobody)) for name, nobody in groups])
 
     def loss(w: Floats) -> float:
         z = x @ w

@@ -218,8 +218,9 @@ class Stream:
         self, video: Video, settings: Settings | None = None, progress: Callable[[float], None] | None = None
     ) -> None:
         self.video = video
-        self.session = Session(settings, source=video.source)
-        if self.session.sees_heat != (video.channels == "rgbt"):
+        thermal = video.channels == "rgbt"
+        self.session = Session((settings or Settings()).resolved(thermal=thermal), source=video.source)
+        if self.session.sees_heat != thermal:
             raise UsageError(_mismatch(self.session.settings, video))
         self._progress = progress
         self._result: Result | None = None

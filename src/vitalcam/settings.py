@@ -21,6 +21,9 @@ MIN_SIGNAL_S = 4.5
 DEFAULT_MODEL = "mmrphys_9"
 """The network of the package that measures where nothing else was asked for; empty where the package has none."""
 
+THERMAL_MODEL = "mmrphys_9_rgbt"
+"""The network of the package that measures where a thermal video lies beside the colour video."""
+
 FALLBACK_METHOD = "pos"
 """What measures in its place."""
 
@@ -65,8 +68,14 @@ class Settings:
             if not ok:
                 raise ConfigError(f"{name} is {getattr(self, name)!r}; it must be {allowed}")
 
-    def resolved(self) -> Settings:
-        """The same with the name of what measures, where that was left to us."""
+    def resolved(self, *, thermal: bool = False) -> Settings:
+        """The same with the name of what measures, where that was left to us.
+
+        Args:
+            thermal: whether a thermal video lies beside.
+        """
         if self.method or self.model:
             return self
+        if thermal:
+            return dataclasses.replace(self, model=THERMAL_MODEL)
         return dataclasses.replace(self, model=DEFAULT_MODEL, method="" if DEFAULT_MODEL else FALLBACK_METHOD)

@@ -176,6 +176,18 @@ def test_one_other_at_half_decides_nothing() -> None:
     assert evidence(window(pulsing(tone(132)), wave=0.7 * tone(66) + tone(132), checks=checks)).rate_bpm > 120
 
 
-@pytest.mark.parametrize(("valid_s", "reason"), [(5.9, "disagreement"), (10.0, None)])
-def test_halves_must_agree_where_a_window_is_short(valid_s: float, reason: str | None) -> None:
-    assert refusal(dataclasses.replace(evidence(GOOD), valid_s=valid_s, halves_bpm=30.0)) == reason
+@pytest.mark.parametrize(("motion_percent", "reason"), [(4.9, None), (5.1, "motion"), (math.nan, None)])
+def test_a_head_that_swings_far_is_refused(motion_percent: float, reason: str | None) -> None:
+    assert refusal(dataclasses.replace(evidence(GOOD), motion_percent=motion_percent)) == reason
+
+
+def test_what_the_wave_shares_with_the_face_and_with_the_others_is_seen() -> None:
+    """The phase to forehead and cheeks is kept by the pulse, and by nothing that one of them has alone."""
+    pulse, rng = tone(72), np.random.default_rng(3)
+    good = evidence(window(pulsing(pulse), wave=pulse))
+    assert good.regions_phase > 0.95
+    assert good.checks_height > 0.95
+    noise = dataclasses.replace(window(pulsing(pulse), wave=pulse), regions=rng.standard_normal((3, pulse.size)))
+    assert evidence(noise).regions_phase < 0.75
+    other = dataclasses.replace(window(pulsing(pulse), wave=pulse), checks=np.stack([tone(100), tone(100)]))
+    assert evidence(other).checks_height < 0.05

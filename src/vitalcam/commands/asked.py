@@ -105,7 +105,7 @@ def _settings(asked: Asked) -> Settings:
     if asked.method and asked.model:
         raise UsageError(f"--method {asked.method} and --model {asked.model}: one of them measures; give one")
     names = ("method", "model", "backend", "faces", "window_s", "resp_window_s", "step_s", "min_confidence")
-    settings = Settings(**{name: getattr(asked, name) for name in names}).resolved()
+    settings = Settings(**{name: getattr(asked, name) for name in names}).resolved(thermal=bool(asked.thermal))
     if settings.model:
         runtime.check(settings.model, settings.backend)
         return settings

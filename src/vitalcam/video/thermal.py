@@ -38,8 +38,8 @@ def open_thermal(source: str | Path | Video) -> Video:
         raise VideoError(f"{path}: no such file; give the thermal video as an array (.npy), its times beside it")
     try:
         pictures = np.load(path, mmap_mode="r")
-    except (OSError, ValueError) as error:
-        raise VideoError(f"{path}: is no array or damaged ({error}); save it anew by numpy.save") from None
+    except (OSError, ValueError):
+        raise VideoError(f"{path}: is no array of numbers, or damaged; save one by numpy.save") from None
     _check(path, pictures)
     times = _times(path.with_name(f"{path.stem}_times.csv"))
     if len(times) != len(pictures):
