@@ -72,7 +72,7 @@ def ship(weights: Path, name: str, said: dict[str, Any], folder: Path) -> Path:
         known["plain_sha256"] = ""
         plain_file(graph).unlink(missing_ok=True)
     path.write_text(json.dumps(json.loads(path.read_text()) | known, indent=1) + "\n", encoding="utf-8")
-    size = sum(file.stat().st_size for one in folder.glob("*.json") for file in folder.glob(f"{one.stem}*.onnx"))
+    size = sum(file.stat().st_size for one in folder.glob("*.json") for file in folder.glob(f"{one.stem}.*onnx"))
     if size > MAX_BYTES:
         raise UsageError(f"{folder}: its networks are {size} bytes, more than {MAX_BYTES}; leave one out")
     return path
