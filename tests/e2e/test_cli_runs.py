@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 
 from vitalcam.synth.painted import PersonOnScreen, Scene, render
+from vitalcam.video.colour import to_rgb
 from vitalcam.video.write import write_video
 
 COMMAND = [sys.executable, "-c", "from vitalcam.cli import main; main()"]
@@ -63,6 +64,28 @@ def clips(tmp_path_factory: pytest.TempPathFactory) -> Path:
         sound.sample_rate = 16000
         container.mux([*stream.encode(sound), *stream.encode(None)])
     return folder
+
+
+def test_a_thermal_video_beside_is_measured_too(clips: Path) -> None:
+    """Heat that follows the picture, as two cameras side by side would have it; a network that sees it is chosen."""
+    from vitalcam.video.read import open_video
+
+    frames = list(open_video(clips / "good.mp4"))
+    grey = np.stack([np.asarray(to_rgb(frame))[::2, ::2].mean(axis=-1) for frame in frames])
+    np.save(clips / "heat.npy", np.rint(100 * (293.15 + grey / 15)).astype(np.uint16))
+    times = "".join(f"{frame.time_s:.6f}\n" for frame in frames)
+    (clips / "heat_times.csv").write_text("time_s\n" + times)
+    done = vitalcam("measure", "good.mp4", "--thermal", "heat.npy", "--json", cwd=clips)
+    assert done.returncode == 0, done.stderr
+    document = json.loads(done.stdout)
+    assert document["settings"]["model"] == "mmrphys_9_rgbt"
+    assert document["video"]["thermal"] == "heat.npy"
+    assert abs(document["faces"][0]["heart_rate"]["value"] - 66) < 2
+    (clips / "heat_times.csv").unlink()
+    done = vitalcam("measure", "good.mp4", "--thermal", "heat.npy", cwd=clips)
+    assert done.returncode == 1
+    assert "heat_times.csv: no such file; it must hold the time of each thermal picture" in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_json_holds_the_rate_and_the_python_api_gives_the_same(clips: Path) -> None:
