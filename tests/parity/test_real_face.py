@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable, Iterator
 from importlib import resources
@@ -21,7 +22,8 @@ CLIP = Path(
     or Path(os.environ.get("VITALCAM_SHARED") or Path(__file__).parents[3] / "shared") / "real" / "face_input.mp4"
 )
 TRUTH_BPM = 53.0
-NETWORKS = sorted(path.stem for path in Path(str(resources.files("vitalcam.weights"))).glob("*.json"))
+CARDS = sorted(Path(str(resources.files("vitalcam.weights"))).glob("*.json"))
+NETWORKS = [path.stem for path in CARDS if list(json.loads(path.read_text())["channels"]) == ["rgb"]]
 BY = [{"method": "pos"}, *({"model": name} for name in NETWORKS)]
 Pictures = Iterator[tuple[float, Bytes]]
 
