@@ -97,6 +97,8 @@ def test_each_picture_has_the_heat_of_its_time(colour, heat):
             sides = {np.sign(t) for t in (heat_s - frame.time_s)[apart_s < APART_S - 1e-9]}
             exact = between and (len(sides) > 1 or 0 in sides)
             assert frame.thermal == pytest.approx(20 + frame.time_s, abs=1e-4 if exact else APART_S)
+    alone = sum(frame.thermal is None for frame in seen)
+    assert any(f"of {alone} of the {len(seen)} frames" in said for said in video.warnings) == (alone > 0)
     assert video.channels == "rgbt"
     assert video.info["thermal"] == "film"
     assert "lost" in video.warnings

@@ -35,12 +35,21 @@ def beside(video: Video, thermal: Video) -> Video:
 def _together(video: Video, thermal: Video) -> Iterator[Frame]:
     pictures = iter(thermal)
     before, after = None, next(pictures, None)
+    count = alone = 0
     for frame in video:
         while after is not None and after.time_s <= frame.time_s:
             before, after = after, next(pictures, None)
-        yield dataclasses.replace(frame, thermal=_at(frame.time_s, before, after))
+        seen = _at(frame.time_s, before, after)
+        count, alone = count + 1, alone + (seen is None)
+        yield dataclasses.replace(frame, thermal=seen)
     for warning in thermal.warnings:
         note(video.warnings, warning)
+    if alone:
+        note(
+            video.warnings,
+            f"{thermal.source}: has no picture within {APART_S:g} s of {alone} of the {count} frames of {video.source};"
+            " both must be on one clock",
+        )
 
 
 def _at(time_s: float, before: Frame | None, after: Frame | None) -> NDArray[np.float32] | None:
