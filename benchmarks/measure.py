@@ -120,6 +120,20 @@ def lengths(folder: Path, seconds: list[int], rounds: int) -> None:
         print(f"{length:9d}{wall:10.2f}{cpu:10.2f}{length / wall:10.1f}{memory:10.0f}{memory / first:13.3f}")
 
 
+def networks(folder: Path, rounds: int) -> None:
+    """The networks of the package that see colour alone, and POS, over the default, run in turn on the same clip."""
+    from vitalcam.runtime import bundled
+
+    print("\n480p 60 s, over the default\n" + f"{'by':20}{'wall':>8}{'CPU':>8}{'memory':>8}{'x real':>8}")
+    path = clip(folder, 480, 60)
+    choices = {spec.name: f"model={spec.name!r}" for spec in bundled() if spec.sees == "rgb"} | {"pos": "method='pos'"}
+    for name, choice in choices.items():
+        code = f"import vitalcam\nvitalcam.measure(path, vitalcam.Settings({choice}))"
+        pairs = [(run(code, path), run(STAGES["all"], path)) for _ in range(rounds)]
+        ratios = "".join(f"{statistics.median(a[i] / b[i] for a, b in pairs):8.2f}" for i in range(3))
+        print(f"{name:20}{ratios}{60 / statistics.median(a[0] for a, _ in pairs):8.1f}")
+
+
 def peers(folder: Path, rounds: int) -> None:
     """Ours over theirs, run in turn on the same clip."""
     path = clip(folder, 480, 60)
@@ -143,6 +157,7 @@ def main() -> None:
     args.cache.mkdir(parents=True, exist_ok=True)
     stages(args.cache, args.sizes, args.rounds)
     lengths(args.cache, args.lengths, args.rounds)
+    networks(args.cache, args.rounds)
     peers(args.cache, args.rounds)
 
 

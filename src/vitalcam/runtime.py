@@ -27,6 +27,7 @@ _BACKENDS: Mapping[Backend, tuple[str, str, tuple[str, ...]]] = {
     "torch": ("torch", "train", ("torch", "safetensors")),
 }
 """Name, extra, and the packages that it brings."""
+_PACKAGE = Path(str(importlib.resources.files("vitalcam.weights")))
 _Waves = Callable[[Floats], list[Floats]]
 
 
@@ -161,6 +162,11 @@ def available() -> list[ModelSpec]:
     return [card.spec for _, card in sorted(_cards().items())]
 
 
+def bundled() -> list[ModelSpec]:
+    """Cards of the models that come with the package, by name."""
+    return [_read_card(file).spec for file in _files(_PACKAGE)]
+
+
 def models_folder() -> Path:
     """Where the user's models are: ``models`` in VITALCAM_HOME, or in the user's data folder."""
     home = os.environ.get("VITALCAM_HOME")
@@ -173,10 +179,12 @@ def models_folder() -> Path:
 
 def _cards() -> dict[str, Card]:
     """All cards by name; a user's model hides a bundled one of its name."""
-    bundled = Path(str(importlib.resources.files("vitalcam.weights")))
-    files = [file for folder in (bundled, models_folder()) for file in sorted(folder.glob("*.json"))]
-    cards = [_read_card(file) for file in files]
+    cards = [_read_card(file) for folder in (_PACKAGE, models_folder()) for file in _files(folder)]
     return {card.spec.name: card for card in cards}
+
+
+def _files(folder: Path) -> list[Path]:
+    return sorted(folder.glob("*.json"))
 
 
 def card_fields(file: Path) -> dict[str, Any]:

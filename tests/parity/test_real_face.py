@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Callable, Iterator
-from importlib import resources
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from vitalcam import Settings, measure
+from vitalcam.runtime import bundled
 from vitalcam.types import Bytes
 from vitalcam.video.colour import to_rgb
 from vitalcam.video.read import open_video
@@ -22,8 +21,7 @@ CLIP = Path(
     or Path(os.environ.get("VITALCAM_SHARED") or Path(__file__).parents[3] / "shared") / "real" / "face_input.mp4"
 )
 TRUTH_BPM = 53.0
-CARDS = sorted(Path(str(resources.files("vitalcam.weights"))).glob("*.json"))
-NETWORKS = [path.stem for path in CARDS if list(json.loads(path.read_text())["channels"]) == ["rgb"]]
+NETWORKS = [spec.name for spec in bundled() if spec.sees == "rgb"]
 BY = [{"method": "pos"}, *({"model": name} for name in NETWORKS)]
 Pictures = Iterator[tuple[float, Bytes]]
 
