@@ -134,7 +134,8 @@ class Evidence:
 def evidence(window: Window) -> Evidence:
     """Look at a window of at least 4 s."""
     fs, n = window.fs_hz, window.wave.shape[-1]
-    others = _peaks_bpm(window.checks, fs)
+    checks = spectrum.power(window.checks, fs_hz=fs, low_hz=LOW_HZ, high_hz=HIGH_HZ)
+    others = _rates_bpm(*checks)
     rate = _rate_bpm(window.wave, others, fs)
     apart_bpm = np.abs(others - rate)
     f_hz = rate / 60
@@ -152,7 +153,7 @@ def evidence(window: Window) -> Evidence:
         halves_bpm=_halves_bpm(window.wave, fs),
         checks_bpm=float(apart_bpm.max()),
         nearest_bpm=float(apart_bpm.min()),
-        checks_height=_height(window.checks, f_hz, fs),
+        checks_height=_height(*checks, f_hz),
         regions_r=_agreement(window.regions, fs),
         regions_phase=_phase_lock(window.wave, window.regions, f_hz, fs),
         colour=_blood_likeness(at_peak),
@@ -193,8 +194,11 @@ def _rate_bpm(wave: Floats, others_bpm: Floats, fs_hz: float) -> float:
 
 
 def _peaks_bpm(waves: Floats, fs_hz: float) -> Floats:
-    freq, power = spectrum.power(waves, fs_hz=fs_hz, low_hz=LOW_HZ, high_hz=HIGH_HZ)
-    return np.array([60 * _pulse_hz(freq, p) for p in power])
+    return _rates_bpm(*spectrum.power(waves, fs_hz=fs_hz, low_hz=LOW_HZ, high_hz=HIGH_HZ))
+
+
+def _rates_bpm(freq: Array, powers: Array) -> Floats:
+    return np.array([60 * _pulse_hz(freq, power) for power in powers])
 
 
 def _beats_bpm(wave: Floats, f_hz: float, fs_hz: float) -> float:
@@ -243,14 +247,13 @@ def _agreement(waves: Floats, fs_hz: float) -> float:
     return float(pairs.mean())
 
 
-def _height(waves: Floats, f_hz: float, fs_hz: float) -> float:
-    """Power of (K, T) waves at f_hz over that of their highest peak, mean over the waves."""
-    freq, power = spectrum.power(waves, fs_hz=fs_hz, low_hz=LOW_HZ, high_hz=HIGH_HZ)
+def _height(freq: Array, powers: Array, f_hz: float) -> float:
+    """Power at f_hz over that of the highest peak, mean over spectra (K, F)."""
     near = np.abs(freq - f_hz) <= _NEAR_HZ
-    top = power.max(axis=-1)
+    top = powers.max(axis=-1)
     if not near.any() or not (top > 0).all():
         return math.nan
-    return float((power[:, near].max(axis=-1) / top).mean())
+    return float((powers[:, near].max(axis=-1) / top).mean())
 
 
 def _phase_lock(wave: Floats, others: Floats, f_hz: float, fs_hz: float) -> float:
