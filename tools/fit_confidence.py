@@ -38,7 +38,7 @@ THRESHOLD = Settings().min_confidence
 RIDGES = {"heart_rate": 0.003, "resp_rate": 0.001}
 """Cost of a weight's distance from `PRIORS`; chosen by cross-validation over the people for validation."""
 PRIORS = {
-    "heart_rate": (-3.921, 0.324, 0.764, 0.856, 0.844, 1.674, 0.109, 1.358, 0.196, -2.434, *[0.0] * 5),
+    "heart_rate": (-3.921, 0.324, 0.764, 0.856, 0.844, 1.674, 1.358, 0.196, -2.434, *[0.0] * 5),
 }
 """Weights of the heart rate were fitted on 600 painted faces before; of breathing nothing is known."""
 NOBODYS = {"heart_rate": 1.25, "resp_rate": 0.25}

@@ -316,10 +316,10 @@ def refusal(seen: Evidence) -> Reason | None:
 
 # Log-odds of |error| <= 5 beats/min: intercept, and a weight for each of `terms`, fitted by tools/fit_confidence.py.
 _WEIGHTS = {
-    "method": (-2.772, 0.02, 1.063, 0.843, 1.479, 1.043, 0, 1.07, 0.259, -1.4, 0.698, 0.179, 0.124, 1.057, -1.986),
-    "network": (-3.893, 0.487, 0.991, 0.431, 0.813, 1.727, 0, 0.584, 0.231, -1.31, 1.284, 0.692, 0.739, 0.516, -0.067),
+    "method": (-2.772, 0.02, 1.063, 0.843, 1.479, 1.043, 1.07, 0.259, -1.4, 0.698, 0.179, 0.124, 1.057, -1.986),
+    "network": (-3.893, 0.487, 0.991, 0.431, 0.813, 1.727, 0.584, 0.231, -1.31, 1.284, 0.692, 0.739, 0.516, -0.067),
 }
-SIGNS = (1, 1, 1, 1, 1, 1, 1, 1, -1, 1, 1, 1, 1, -1)
+SIGNS = (1, 1, 1, 1, 1, 1, 1, -1, 1, 1, 1, 1, -1)
 """Whether each of `terms` speaks for the rate or against it."""
 
 
@@ -338,7 +338,6 @@ def terms(seen: Evidence) -> Floats:
         _nearness(seen.checks_bpm / 5),
         _nearness(seen.checks_bpm / 2),
         _nearness(seen.nearest_bpm / 5),
-        float(np.clip(seen.regions_r, 0, 1)) if math.isfinite(seen.regions_r) else 0.0,
         float(np.nan_to_num(max(seen.colour, 0.0))),
         float(np.nan_to_num(min(seen.colour, 0.0), nan=-1.0)),
         _overlap(seen.motion_share, seen.motion_percent),
