@@ -63,7 +63,7 @@ def ship(weights: Path, name: str, said: dict[str, Any], folder: Path) -> Path:
     export(network, spec, graph, variant=training.variant, options=training.options, fp16_weights=half)
     known = {
         **{key: noted[key] for key in ("steps", "data", "digest", "result", "vitalcam")},
-        "training": to_dict(training) | {"start": "/".join(Path(training.start).parts[-2:])},
+        "training": to_dict(training) | {"start": "/".join(Path(noted["training"]["start"]).parts[-2:])},
         "machine": said["machine"],
         "hours": said.get("hours") or hours(weights.parent / "metrics.jsonl"),
         "command": said.get("command") or command(training, noted["steps"]), "limits": said.get("limits", []),

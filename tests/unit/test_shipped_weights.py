@@ -128,6 +128,17 @@ def test_results_replace_those_of_the_same_title(tool, shipped, tmp_path):
     assert "    vitalcam evaluate FOLDER" in page
 
 
+def test_what_it_started_from_is_on_the_card_without_where_it_lay(tool, training, tmp_path):
+    first, second = tmp_path / "first", tmp_path / "second"
+    for folder, start in ((first, ""), (second, str(first / "last.safetensors"))):
+        folder.mkdir()
+        write_weights(folder, dataclasses.replace(training, start=start))
+        (folder / "metrics.jsonl").write_text("")
+    path = tool.ship(second / "last.safetensors", "ours", {"machine": "a desk", "data": "nobody"}, tmp_path)
+    assert "start first/last.safetensors" in card.markdown(runtime.card_of(path.with_suffix(".onnx")))
+    assert str(tmp_path) not in path.read_text()
+
+
 def test_a_network_of_changes_is_refused(tool, tmp_path):
     write_weights(tmp_path, Training("mmrphys", "9_rgb", target="change"))
     with pytest.raises(UsageError, match="train with target=wave"):
