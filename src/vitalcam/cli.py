@@ -150,8 +150,8 @@ def _positive(_: click.Context, __: click.Parameter, value: float | None) -> flo
     help="Frames are this many per second, whatever they say.",
 )  # fmt: skip
 @click.option(
-    "--thermal", type=options.FILE, metavar="FILE",
-    help="What a thermal camera saw beside it: an array, its times in FILE_times.csv.",
+    "--thermal", type=options.FILE, metavar="NAME.npy",
+    help="What a thermal camera saw beside it: an array, its times in NAME_times.csv.",
 )  # fmt: skip
 @click.option(
     "--seconds", "camera_s", type=float, callback=_positive, metavar="S",

@@ -1,4 +1,4 @@
-"""Files are written whole or not at all."""
+"""Files are written whole or not at all; tables of numbers are read."""
 
 from __future__ import annotations
 
@@ -8,8 +8,13 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from vitalcam.errors import OutputError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 _unfinished: set[Path] = set()
 
@@ -83,3 +88,17 @@ def _discard(part: Path) -> None:
 def cannot(path: Path, error: OSError) -> OutputError:
     """The error for a path that the system does not let us write."""
     return OutputError(f"{path}: cannot be written: {error.strerror or error}; choose another place")
+
+
+def columns(path: Path, count: int) -> NDArray[np.float64]:
+    """The first columns (rows, count) of a table of numbers by comma, under a line of names.
+
+    Raises:
+        OSError: it cannot be read.
+        ValueError: it is no such table.
+    """
+    import numpy as np  # only reading needs it
+
+    with path.open(encoding="utf-8") as file:
+        lines = [line for line in file if line.strip()][1:]
+    return np.loadtxt(lines, delimiter=",", ndmin=2, usecols=range(count)) if lines else np.empty((0, count))

@@ -58,7 +58,12 @@ def test_missing_or_other_files_are_named(tmp_path):
     path.with_name("heat_times.csv").unlink()
     with pytest.raises(VideoError, match=r"heat_times\.csv: no such file"):
         open_thermal(path)
-    path.write_bytes(b"no array")
+    for content in (b"no array", b""):
+        path.write_bytes(content)
+        with pytest.raises(VideoError, match=r"heat\.npy: is no array"):
+            open_thermal(path)
+    with path.open("wb") as file:
+        np.savez(file, pictures=KELVIN)
     with pytest.raises(VideoError, match=r"heat\.npy: is no array"):
         open_thermal(path)
     with pytest.raises(VideoError, match="is no thermal video"):

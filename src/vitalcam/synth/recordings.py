@@ -227,16 +227,9 @@ class _Signals(Mapping[str, Signal]):
 
 def _signal(path: Path, kind: str) -> Signal:
     try:
-        table = _numbers(path, 2)
+        table = files.columns(path, 2)
+        if not len(table):
+            raise ValueError("it is empty")
     except (OSError, ValueError) as error:
         raise DatasetError(f"{path}: damaged ({error}); delete its folder and write the recording again") from None
     return Signal(table[:, 1], table[:, 0], kind, "s" if kind == "ibi" else "a.u.")
-
-
-def _numbers(path: Path, columns: int) -> Floats:
-    """The first columns (rows, columns) under a line of names; ValueError where they are no table, or empty."""
-    with path.open(encoding="utf-8") as file:
-        lines = [line for line in file if line.strip()][1:]
-    if not lines:
-        raise ValueError("it is empty")
-    return np.loadtxt(lines, delimiter=",", ndmin=2, usecols=range(columns))

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from vitalcam import files
 from vitalcam.errors import VideoError
 from vitalcam.types import Floats, Frame, Video
 
@@ -38,8 +39,10 @@ def open_thermal(source: str | Path | Video) -> Video:
         raise VideoError(f"{path}: no such file; give the thermal video as an array (.npy), its times beside it")
     try:
         pictures = np.load(path, mmap_mode="r")
-    except (OSError, ValueError):
-        raise VideoError(f"{path}: is no array of numbers, or damaged; save one by numpy.save") from None
+    except (OSError, EOFError, ValueError):
+        pictures = None
+    if not isinstance(pictures, np.ndarray):
+        raise VideoError(f"{path}: is no array of numbers, or damaged; save one by numpy.save")
     _check(path, pictures)
     times = _times(path.with_name(f"{path.stem}_times.csv"))
     if len(times) != len(pictures):
@@ -70,9 +73,7 @@ def _times(path: Path) -> Floats:
     if not path.is_file():
         raise VideoError(f"{path}: no such file; it must hold the time of each thermal picture, in seconds")
     try:
-        with path.open(encoding="utf-8") as file:
-            lines = [line for line in file if line.strip()][1:]
-        times = np.loadtxt(lines, delimiter=",", ndmin=2, usecols=[0])[:, 0] if lines else np.empty(0)
+        times = files.columns(path, 1)[:, 0]
     except (OSError, ValueError) as error:
         raise VideoError(f"{path}: damaged ({error}); under a line of names it must hold a time a line") from None
     if not (np.isfinite(times).all() and np.all(np.diff(times) > 0)):
