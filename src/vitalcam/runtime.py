@@ -27,7 +27,6 @@ _BACKENDS: Mapping[Backend, tuple[str, str, tuple[str, ...]]] = {
     "torch": ("torch", "train", ("torch", "safetensors")),
 }
 """Name, extra, and the packages that it brings."""
-_PACKAGE = Path(str(importlib.resources.files("vitalcam.weights")))
 _Waves = Callable[[Floats], list[Floats]]
 
 
@@ -164,7 +163,7 @@ def available() -> list[ModelSpec]:
 
 def bundled() -> list[ModelSpec]:
     """Cards of the models that come with the package, by name."""
-    return [_read_card(file).spec for file in _files(_PACKAGE)]
+    return [_read_card(file).spec for file in _files(_package())]
 
 
 def models_folder() -> Path:
@@ -179,8 +178,12 @@ def models_folder() -> Path:
 
 def _cards() -> dict[str, Card]:
     """All cards by name; a user's model hides a bundled one of its name."""
-    cards = [_read_card(file) for folder in (_PACKAGE, models_folder()) for file in _files(folder)]
+    cards = [_read_card(file) for folder in (_package(), models_folder()) for file in _files(folder)]
     return {card.spec.name: card for card in cards}
+
+
+def _package() -> Path:
+    return Path(str(importlib.resources.files("vitalcam.weights")))
 
 
 def _files(folder: Path) -> list[Path]:
