@@ -223,9 +223,8 @@ class ClipBatches:
 class SyntheticBatches:
     """Takes of synthetic people (`vitalcam.synth.takes`), shot as they are needed; none is seen twice.
 
-    Every take has a pulse. What a network says where there is none could only be taught by its power, but losses that
-    standardise the waves, as all but one do, and measuring itself, leave the power free: a network would learn to
-    whisper, not to be silent. Takes without a pulse (`clips.shoot`) are for judging confidences.
+    Every take has a pulse, unless `Training.null_share` says otherwise: most losses standardise the waves, and would
+    teach a network to whisper where there is none, not to be silent. `losses.pearson_spectral` teaches a flat spectrum.
 
     Args:
         training: gives batch, seed and target.

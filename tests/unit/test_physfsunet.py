@@ -37,7 +37,7 @@ def test_differences_of_a_ramp_are_one_but_at_the_repeated_ends():
 
 def test_stem_is_equation_3():
     torch.manual_seed(0)
-    stem = physfsunet._Stem("both", alpha=0.3, beta=0.6).eval()
+    stem = physfsunet._Stem(physfsunet.Settings(), alpha=0.3, beta=0.6).eval()
     x = torch.randn(1, 3, 6, 8, 8)
     raw, change = stem.raw(x), stem.change(neighbour_differences(x))
     expected = 0.3 * stem.pure(raw) + 0.6 * stem.mixed(0.3 * raw + 0.6 * change)
@@ -87,7 +87,7 @@ def test_gradients_are_those_of_the_numbers(size_px):
 
 
 def test_even_changes_do_not_depend_on_how_large_they_were():
-    stem = physfsunet._Stem("diff", even=True).eval()
+    stem = physfsunet._Stem(physfsunet.Settings(stem="diff", even_change=True)).eval()
     x = torch.randn(1, 3, 12, 16, 16)
     torch.testing.assert_close(stem(x), stem(3 * x), rtol=1e-3, atol=1e-3)
 
@@ -116,7 +116,19 @@ def test_an_ablation_is_an_option_too(row, options):
     assert [*physfsunet.build("fast", **options).stem.state_dict()] == [*named.stem.state_dict()]
 
 
+def test_the_small_one_gives_pulse_and_breath_from_half_the_rows():
+    model = physfsunet.build("small")
+    video = torch.randn(1, 3, 16, 36, 36)
+    assert model.stem(video).shape == (1, 16, 16, 18, 18)
+    waves = model(video)
+    assert {name: wave.shape for name, wave in waves.items()} == {"bvp": (1, 16), "resp": (1, 16)}
+    assert tuple(waves) == physfsunet.VARIANTS["small"].outputs
+    assert not torch.equal(waves["bvp"], waves["resp"])
+
+
 def test_refusals():
+    with pytest.raises(ConfigError, match="width is 0"):
+        physfsunet.build(width=0)
     with pytest.raises(ConfigError, match="one of both, raw, diff"):
         physfsunet.build(stem="none")
     with pytest.raises(ConfigError, match="order has 'cnov'"):

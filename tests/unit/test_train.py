@@ -263,8 +263,8 @@ def test_what_was_noted_counts_and_not_what_the_file_is_called(tmp_path):
 
 @pytest.mark.parametrize("model", ["physnet", "bigsmall", "deepphys", "efficientphys", "mmrphys", "physfsunet"])
 def test_an_option_that_a_network_has_not_is_one_line(model):
-    with pytest.raises(UsageError, match=r"unknown .*'depth' \(there are: "):
-        Training(model, options={"depth": 3}).network()
+    with pytest.raises(UsageError, match=r"unknown .*'knobs' \(there are: "):
+        Training(model, options={"knobs": 3}).network()
 
 
 def test_weights_of_another_network_are_refused(undisturbed, tmp_path):

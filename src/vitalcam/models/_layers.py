@@ -24,10 +24,11 @@ def chosen(variant: str, variants: Iterable[str]) -> str:
 
 
 def conv_block(
-    channels: int, out: int, kernel: tuple[int, int, int] = (3, 3, 3), *, bias: bool = True
+    channels: int, out: int, kernel: tuple[int, int, int] = (3, 3, 3), *, stride: int = 1, bias: bool = True
 ) -> nn.Sequential:
-    """Convolution that keeps the size, batch norm, ReLU."""
-    conv = nn.Conv3d(channels, out, kernel, padding="same", bias=bias)
+    """Convolution, batch norm, ReLU; of rows and columns every `stride`-th is kept. Kernels are odd."""
+    frames, rows, columns = (size // 2 for size in kernel)
+    conv = nn.Conv3d(channels, out, kernel, (1, stride, stride), (frames, rows, columns), bias=bias)
     return nn.Sequential(conv, nn.BatchNorm3d(out), nn.ReLU())
 
 

@@ -7,7 +7,9 @@ own to: widths 16, 32, 64, the first kernel 1x5x5, the decoder. Guessed so that 
 (RhythmFormer's). Other widths would fit the count as well.
 
 The row "literal" follows the paper's sentences on the order of layers. "fast" pools before the first shifted
-convolutions, as PhysNet does, for a third of the multiply-adds. The other rows are the paper's ablations.
+convolutions, as PhysNet does, for a third of the multiply-adds. "small" is ours, for measuring as the video plays:
+"fast" with half the widths, half the rows and columns behind the first convolutions, and a second wave, the breath's.
+The other rows are the paper's ablations.
 
 Paper: Cen, Fu, Hong, "Robust and Generalizable Heart Rate Estimation via Deep Learning for Remote Photoplethysmography
 in Complex Scenarios", 2025. Its gate is EfficientPhys' (Liu et al., WACV 2023), its shift TSM's (Lin et al., ICCV
@@ -51,6 +53,9 @@ class Settings:
         gates: features are masked; otherwise the gates are left out.
         even_change: differences of each clip are brought to unit deviation. This is not in the paper; without it the
             network learned nothing in the few hundred steps that a CPU affords (docs/results.md).
+        width: numbers of channels, in those above.
+        stride: of the first convolutions in rows and columns, so that they alone see the whole picture.
+        breathing: a second wave, the breath's, out of the same features.
     """
 
     order: tuple[str, ...] = LITERAL
@@ -58,17 +63,32 @@ class Settings:
     shift: bool = True
     gates: bool = True
     even_change: bool = False
+    width: float = 1.0
+    stride: int = 1
+    breathing: bool = False
 
     def __post_init__(self) -> None:
         if self.stem not in _STEMS:
             raise ConfigError(f"stem is {self.stem!r}; it must be one of {', '.join(_STEMS)}")
         if unknown := sorted(set(self.order) - _STEPS):
             raise ConfigError(f"order has {unknown[0]!r}; its steps are {', '.join(sorted(_STEPS))}")
+        if not 0 < self.width <= 4:
+            raise ConfigError(f"width is {self.width}; it must be more than 0 and at most 4")
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """Names of the waves."""
+        return ("bvp", "resp") if self.breathing else ("bvp",)
+
+    def channels(self, paper: int) -> int:
+        """Width of a layer, of its number of channels in the paper."""
+        return max(round(self.width * paper), 1)
 
 
 _ROWS = {
     "literal": (Settings(), 831_477),
     "fast": (Settings(order=FAST), 831_347),
+    "small": (Settings(order=FAST, even_change=True, width=0.5, stride=2, breathing=True), 209_980),
     "raw_only": (Settings(stem="raw"), 812_757),
     "diff_only": (Settings(stem="diff"), 816_357),
     "no_shift": (Settings(shift=False), 831_477),
@@ -87,31 +107,34 @@ SPEC = ModelSpec(
     parameters=831_477,
     variants=tuple(_ROWS),
 )
-VARIANTS = {name: dataclasses.replace(SPEC, parameters=parameters) for name, (_, parameters) in _ROWS.items()}
+VARIANTS = {
+    name: dataclasses.replace(SPEC, parameters=parameters, outputs=row.outputs)
+    for name, (row, parameters) in _ROWS.items()
+}
 
 
 class _Stem(nn.Module):
     """Differential frame fusion: I = a·S21(R) + b·S22(a·R + b·D), R from the frames, D from their differences.
 
     Args:
-        used: "both", or "raw" for S21(R) alone, or "diff" for S22(D) alone.
+        settings: "raw" is S21(R) alone, "diff" S22(D) alone.
         alpha: a, weight of the picture.
         beta: b, weight of the change.
-        even: bring the differences of each clip to unit deviation.
     """
 
-    def __init__(self, used: str, *, alpha: float = 0.5, beta: float = 0.5, even: bool = False) -> None:
+    def __init__(self, settings: Settings, *, alpha: float = 0.5, beta: float = 0.5) -> None:
         super().__init__()
-        self.used, self.alpha, self.beta, self.even = used, alpha, beta, even
-        if used != "diff":
-            self.raw = conv_block(3, 16, (1, 5, 5), bias=False)
-            self.pure = conv_block(16, 32, bias=False)
-        if used != "raw":
-            self.change = conv_block(12, 16, (1, 5, 5), bias=False)
-            self.mixed = conv_block(16, 32, bias=False)
+        self.used, self.even, self.alpha, self.beta = settings.stem, settings.even_change, alpha, beta
+        first, second = settings.channels(16), settings.channels(32)
+        if self.used != "diff":
+            self.raw = conv_block(3, first, (1, 5, 5), stride=settings.stride, bias=False)
+            self.pure = conv_block(first, second, bias=False)
+        if self.used != "raw":
+            self.change = conv_block(12, first, (1, 5, 5), stride=settings.stride, bias=False)
+            self.mixed = conv_block(first, second, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, 3, T, H, W) to (B, 32, T, H, W)."""
+        """(B, 3, T, H, W) to (B, 32 · width, T, H, W)."""
         fused: Tensor
         if self.used == "raw":
             fused = self.pure(self.raw(x))
@@ -166,17 +189,21 @@ class PhysFSUNet(nn.Module):
 
     def __init__(self, settings: Settings) -> None:
         super().__init__()
-        self.stem = _Stem(settings.stem, even=settings.even_change)
+        self.outputs = settings.outputs
+        self.stem = _Stem(settings)
         self.trunk = _trunk(settings)
-        self.spread = nn.Sequential(spread_in_time(64, bias=False), spread_in_time(64, bias=False))
+        width, hidden = settings.channels(64), settings.channels(256)
+        self.spread = nn.Sequential(spread_in_time(width, bias=False), spread_in_time(width, bias=False))
         # dense layers of each frame; as such torch 2.13 would give wrong gradients to a batch norm of 1x1 pictures
-        self.head = nn.Sequential(nn.Conv1d(64, 256, 1), nn.ReLU(), nn.Dropout(0.2), nn.Conv1d(256, 1, 1))
+        self.head = nn.Sequential(
+            nn.Conv1d(width, hidden, 1), nn.ReLU(), nn.Dropout(0.2), nn.Conv1d(hidden, len(self.outputs), 1)
+        )
 
     def forward(self, x: Tensor, *, target: dict[str, Tensor] | None = None) -> dict[str, Tensor]:
-        """Standardised video (B, 3, T, H, W), T a multiple of 4, to {"bvp": (B, T)}."""
+        """Standardised video (B, 3, T, H, W), T a multiple of 4, to {"bvp": (B, T)}, with "resp" if asked for."""
         check_frames(x, SPEC.frames_multiple, "physfsunet")
         features = self.spread(self.trunk(self.stem(x))).mean(dim=(3, 4))
-        return {"bvp": self.head(features).squeeze(1)}
+        return dict(zip(self.outputs, self.head(features).unbind(1), strict=True))
 
     def aux_loss(self) -> Tensor | None:
         """No training term of its own."""
@@ -184,9 +211,10 @@ class PhysFSUNet(nn.Module):
 
 
 def _trunk(settings: Settings) -> nn.Sequential:
-    """The layers between stem and decoder; the widths are 32, 32, 64, 64 …."""
+    """The layers between stem and decoder; the widths are 32, 32, 64, 64 …, times the settings'."""
     layers: list[nn.Module] = []
-    channels, widths = 32, iter((32, *(64,) * 7))
+    channels, *rest = (settings.channels(paper) for paper in (32, 32, *(64,) * 7))
+    widths = iter(rest)
     for step in settings.order:
         if step == "conv":
             out = next(widths)
