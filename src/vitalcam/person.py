@@ -237,9 +237,9 @@ class Person:
         if not isinstance(window, quality.Window):
             return Estimate("heart_rate", None, "beats/min", t0_s, t_s, 0.0, window, self._runner.spec.name)
         seen = quality.evidence(window)
-        trust = quality.confidence(seen, "method" if self._runner.spec.size_px == 1 else "network")
-        low, high = HEART_RATE_BPM
-        reason = quality.refusal(seen)
+        reason, (low, high) = quality.refusal(seen), HEART_RATE_BPM
+        kind: quality.Kind = "method" if self._runner.spec.size_px == 1 else "network"
+        trust = quality.confidence(seen, kind) if reason is None else 0.0
         if reason is None and not (trust >= self._settings.min_confidence and low <= seen.rate_bpm <= high):
             reason = quality.weakness(seen)
         value = seen.rate_bpm if reason is None else None
@@ -272,8 +272,8 @@ class Person:
             chest=None if np.isnan(values[:, sample.CHEST]).any() else values[:, sample.CHEST],
         )
         seen = breath.evidence(window)
-        trust, reason = breath.confidence(seen), breath.refusal(seen)
-        low, high = RESP_RATE_PER_MIN
+        reason, (low, high) = breath.refusal(seen), RESP_RATE_PER_MIN
+        trust = breath.confidence(seen) if reason is None else 0.0
         if reason is None and not (trust >= self._settings.min_confidence and low <= seen.rate_per_min <= high):
             reason = breath.weakness(seen)
         if reason is None:

@@ -245,7 +245,8 @@ class Estimate:
         value: the number, or None where it was refused.
         unit: "beats/min", "breaths/min", "ms", "%" …
         t0_s, t1_s: stretch of the recording that it speaks of.
-        confidence: 0..1; for heart rate the probability that the error is at most 5 beats/min.
+        confidence: 0..1; for heart rate the probability that the error is at most 5 beats/min; 0 where a rule refused
+            the window whatever its peak looked like.
         reason: why there is no value; None where there is one.
         method: what computed it.
         quality: the features behind the confidence, named with their units.

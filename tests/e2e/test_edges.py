@@ -27,6 +27,17 @@ def test_any_clock(start_s: float) -> None:
     assert all(w.t0_s >= start_s for w in result.estimates)
 
 
+def test_what_a_rule_refuses_has_no_confidence() -> None:
+    """More swing than blood can give: a clear rate, and surely not a pulse."""
+    glowing = Scene(200, 150, (PersonOnScreen(84.0, face_height=0.65, amplitude=0.15),), noise_sigma=1.0)
+    times = np.arange(200) / 20
+    pictures = zip(times, render(glowing, times), strict=True)
+    result = measure([Frame(picture, float(time_s), i) for i, (time_s, picture) in enumerate(pictures)])
+    assert (result.heart_rate.value, result.heart_rate.reason) == (None, "motion")
+    assert result.heart_rate.confidence == 0.0
+    assert {w.confidence for w in result.estimates if w.quantity == "heart_rate"} == {0.0}
+
+
 def test_too_few_frames_a_second() -> None:
     assert measure(frames(12, 3)).heart_rate.reason == "low_fps"
 
