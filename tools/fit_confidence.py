@@ -1,7 +1,7 @@
 """Fit and check the confidence of heart rates and of breathing rates on windows that `tools/collect_windows.py` kept.
 
     python tools/fit_confidence.py method KEPT/pos
-    python tools/fit_confidence.py network KEPT/NAME
+    python tools/fit_confidence.py network KEPT/NAME [--more OTHERS/NAME]
     python tools/fit_confidence.py resp KEPT/NAME            windows in which the chest is seen
     python tools/fit_confidence.py unseen KEPT/NAME          the same without the chest
 
@@ -27,6 +27,7 @@ import kept_windows
 import numpy as np
 
 from vitalcam import trust
+from vitalcam.runtime import bundled
 from vitalcam.scores import Row
 from vitalcam.settings import HEART_RATE_BPM, RESP_RATE_PER_MIN, Settings
 from vitalcam.signal import breath, quality
@@ -70,15 +71,15 @@ class Judged:
     now: float
 
 
-def heart(recording: kept_windows.Collected, by: quality.Kind) -> list[Judged]:
-    """Windows of the heart rate."""
+def heart(recording: kept_windows.Collected, weights: Sequence[float]) -> list[Judged]:
+    """Windows of the heart rate, and their confidence by the weights that there are."""
     found = []
     for seen in recording.heart:
         evidence = quality.evidence(seen.window)
         low, high = HEART_RATE_BPM
         kept = quality.refusal(evidence) is None and low <= evidence.rate_bpm <= high
         rate = evidence.rate_bpm if kept else math.nan
-        now = quality.confidence(evidence, by)
+        now = quality.confidence(evidence, weights)
         found.append(Judged(recording, seen.t1_s, seen.truth, rate, quality.terms(evidence), now))
     return found
 
@@ -222,15 +223,15 @@ def line(name: str, found: Sequence[Row]) -> str:
     return f"{name:24} {told['windows']:5.0f}  {errors}  {'  '.join(shares)} of {told['null_windows']:.0f}"
 
 
-def report(windows: Sequence[Judged], signs: Sequence[int], quantity: str) -> None:
-    """Fit, check, print."""
+def report(windows: Sequence[Judged], more: Sequence[Judged], signs: Sequence[int], quantity: str) -> None:
+    """Fit on some of the windows, check on the others and on more, print."""
     part = [_split(w) for w in windows]
     held = [w for w, p in zip(windows, part, strict=True) if p == "test"]
     teach = [w for w, p in zip(windows, part, strict=True) if p != "test"]
     weights = fitted(teach, signs, quantity)
     print(f"{len(windows)} windows of {len({w.of.name for w in windows})} recordings")
     print("weights", tuple(round(float(v), 3) for v in weights))
-    for name, some in (("fitted on", teach), ("test", held)):
+    for name, some in (("fitted on", teach), ("test", held), ("more people", more)):
         if some:
             print(line(f"{name}, as it is", rows(some, [w.now for w in some], quantity)))
             print(line(name, rows(some, confidences(some, weights), quantity)))
@@ -252,9 +253,9 @@ def _split(window: Judged) -> str:
     return "validation" if window.of.scenario == "painted" else scenarios.split(window.of.identity)
 
 
-KINDS: dict[str, tuple[str, Callable[[kept_windows.Collected], list[Judged]], Sequence[int]]] = {
-    "method": ("heart_rate", functools.partial(heart, by="method"), quality.SIGNS),
-    "network": ("heart_rate", functools.partial(heart, by="network"), quality.SIGNS),
+KINDS: dict[str, tuple[str, Callable[..., list[Judged]], Sequence[int]]] = {
+    "method": ("heart_rate", heart, quality.SIGNS),
+    "network": ("heart_rate", heart, quality.SIGNS),
     "resp": ("resp_rate", resp, breath.CHEST_SIGNS),
     "unseen": ("resp_rate", unseen, breath.SIGNS),
 }
@@ -262,17 +263,29 @@ NULLS = {"resp": breathless, "unseen": strangers}
 """Windows of people who do not breathe."""
 
 
+def present(kind: quality.Kind, folders: Sequence[Path]) -> Sequence[float]:
+    """The weights that the package has for what made the windows in these folders."""
+    own = [spec.confidence_weights for spec in bundled() if [spec.name] == [folder.name for folder in folders]]
+    return next(filter(None, own), quality.WEIGHTS[kind])
+
+
 def main() -> None:
     """Run from the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("kind", choices=KINDS)
     parser.add_argument("folders", type=Path, nargs="+")
+    parser.add_argument("--more", type=Path, nargs="*", default=[], help="people to check on who are not fitted on")
     args = parser.parse_args()
     quantity, judge, signs = KINDS[args.kind]
-    recordings = [recording for folder in args.folders for recording in kept_windows.load(folder)]
-    windows = [window for recording in recordings for window in judge(recording)]
-    nulls = NULLS[args.kind](recordings) if args.kind in NULLS else []
-    report(windows + nulls, signs, quantity)
+    if judge is heart:
+        judge = functools.partial(heart, weights=present(args.kind, args.folders))
+
+    def judged(folders: Sequence[Path]) -> list[Judged]:
+        recordings = [recording for folder in folders for recording in kept_windows.load(folder)]
+        nulls = NULLS[args.kind](recordings) if args.kind in NULLS else []
+        return [window for recording in recordings for window in judge(recording)] + nulls
+
+    report(judged(args.folders), judged(args.more), signs, quantity)
 
 
 if __name__ == "__main__":

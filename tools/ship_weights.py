@@ -1,11 +1,13 @@
 """Make a training's weights a model of the package, with its card; put results into the card; write the pages.
 
     python tools/ship_weights.py ship RUN/best.safetensors NAME --machine "1 H200" --data "..." --limit "..."
+    python tools/ship_weights.py confidence NAME -2.79 0.29 ...
     python tools/ship_weights.py results NAME scores.json --title "..." --command "vitalcam evaluate ..."
     python tools/ship_weights.py pages
 
 ``ship`` writes NAME.onnx, checked against torch on clips of two lengths, and NAME.json into the package: what the
 training's metadata say (recipe, data, seed, digest, result), and the hours that its metrics.jsonl adds up to.
+``confidence`` puts weights into the card that tools/fit_confidence.py fitted on the model's own windows.
 ``results`` replaces a table of a card by what `vitalcam evaluate --out` wrote. ``pages`` writes docs/models/NAME.md for
 every model of the package: what `vitalcam models NAME` prints.
 """
@@ -16,6 +18,7 @@ import argparse
 import dataclasses
 import json
 import shlex
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -100,6 +103,14 @@ def command(training: Training, steps: int) -> str:
     return shlex.join(["vitalcam", "train", training.model, *words, "--steps", str(steps), "--out", "FOLDER"])
 
 
+def confidence(name: str, weights: Sequence[float], folder: Path) -> Path:
+    """Put the weights of the confidence into a card; none for those that all networks share."""
+    path = folder / f"{name}.json"
+    fields = json.loads(path.read_text(encoding="utf-8"))
+    path.write_text(json.dumps(fields | {"confidence_weights": list(weights)}, indent=1) + "\n", encoding="utf-8")
+    return path
+
+
 def results(name: str, scores: Path, title: str, call: str, folder: Path) -> Path:
     """Replace the tables of that title in a card by an evaluation's."""
     path = folder / f"{name}.json"
@@ -161,6 +172,9 @@ def main() -> None:
     make.add_argument("--half", action="store_true", help="weights in half precision")
     make.add_argument("--one-graph", action="store_true", help="no second graph for OpenVINO")
     make.add_argument("--limit", dest="limits", action="append", default=[], help="what it cannot do; again for more")
+    trust = actions.add_parser("confidence", help="weights of the confidence, fitted on the model's own windows")
+    trust.add_argument("name")
+    trust.add_argument("values", type=float, nargs="*")
     fill = actions.add_parser("results", help="tables of a card from scores.json")
     fill.add_argument("name")
     fill.add_argument("scores", type=Path)
@@ -170,6 +184,8 @@ def main() -> None:
     args = parser.parse_args()
     if args.action == "ship":
         print(ship(args.weights, args.name, vars(args), WEIGHTS))
+    elif args.action == "confidence":
+        print(confidence(args.name, args.values, WEIGHTS))
     elif args.action == "results":
         print(results(args.name, args.scores, args.title, args.command, WEIGHTS))
     print(*pages(WEIGHTS, PAGES), sep="\n")

@@ -79,6 +79,9 @@ class Person:
         self.breath = Stitcher(runner.spec.fs_hz, first)
         self._settings = settings
         self._runner, self._pool = runner, pool
+        self._weights = (
+            runner.spec.confidence_weights or quality.WEIGHTS["method" if runner.spec.size_px == 1 else "network"]
+        )
         self._fs_hz = runner.spec.fs_hz
         self._clip_s = runner.spec.frames / self._fs_hz or settings.window_s
         self._hop_s = settings.step_s if runner.spec.size_px == 1 else _HOP * self._clip_s
@@ -238,8 +241,7 @@ class Person:
             return Estimate("heart_rate", None, "beats/min", t0_s, t_s, 0.0, window, self._runner.spec.name)
         seen = quality.evidence(window)
         reason, (low, high) = quality.refusal(seen), HEART_RATE_BPM
-        kind: quality.Kind = "method" if self._runner.spec.size_px == 1 else "network"
-        trust = quality.confidence(seen, kind) if reason is None else 0.0
+        trust = quality.confidence(seen, self._weights) if reason is None else 0.0
         if reason is None and not (trust >= self._settings.min_confidence and low <= seen.rate_bpm <= high):
             reason = quality.weakness(seen)
         value = seen.rate_bpm if reason is None else None

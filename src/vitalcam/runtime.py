@@ -18,6 +18,7 @@ import numpy as np
 from vitalcam import registry
 from vitalcam.clips import transform
 from vitalcam.errors import MissingExtra, UnknownName, UsageError, WeightsError
+from vitalcam.signal import quality
 from vitalcam.types import Clip, Floats, ModelSpec
 
 Backend = Literal["onnx", "openvino", "torch"]
@@ -106,7 +107,7 @@ class Card:
         """A card from a table of values, as `vitalcam.export` writes it.
 
         Raises:
-            WeightsError: the table lacks what every card has.
+            WeightsError: the table lacks what every card has, or the weights of its confidence do not fit.
         """
         known = {field.name for field in dataclasses.fields(ModelSpec)}
         values: dict[str, Any] = {
@@ -116,6 +117,11 @@ class Card:
         if missing:
             raise WeightsError(f"{folder}: a card lacks {min(missing)!r}; export or import the model again")
         spec = ModelSpec(**({"paper": ""} | values))
+        if len(spec.confidence_weights) not in (0, 1 + len(quality.SIGNS)):
+            raise WeightsError(
+                f"{folder / spec.file}: its card has {len(spec.confidence_weights)} weights of the confidence, "
+                f"this vitalcam wants {1 + len(quality.SIGNS)}; take the 'confidence_weights' out or fit them again"
+            )
         return cls(spec, folder / spec.file, {k: v for k, v in fields.items() if k not in known})
 
     def content(self) -> bytes:

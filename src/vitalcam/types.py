@@ -391,6 +391,8 @@ class ModelSpec:
         frames_multiple: a clip must have a multiple of this many frames.
         transform: what is done to the clip first: "raw", "diff", "standardized".
         parameters: number of trained parameters.
+        confidence_weights: of the confidence of its heart rates (`vitalcam.signal.quality`), where they were fitted on
+            its own waves; else empty, and those of its kind are taken.
         licence, training_data, code_url, sha256, file: of its weights, where it has any.
         variants: names of the variants that its builder knows.
     """
@@ -405,6 +407,7 @@ class ModelSpec:
     frames_multiple: int = 1
     transform: str = "raw"
     parameters: int = 0
+    confidence_weights: tuple[float, ...] = ()
     licence: str = "Apache-2.0"
     training_data: str = ""
     code_url: str = ""

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import json
+import shutil
+from pathlib import Path
+
 import numpy as np
 import pytest
 
+import vitalcam
 from vitalcam import Session, Settings, measure, stream
 from vitalcam.errors import ConfigError
+from vitalcam.signal import quality
 from vitalcam.synth.painted import PersonOnScreen, Scene, render
 from vitalcam.types import Frame
 
@@ -36,6 +42,20 @@ def test_what_a_rule_refuses_has_no_confidence() -> None:
     assert (result.heart_rate.value, result.heart_rate.reason) == (None, "motion")
     assert result.heart_rate.confidence == 0.0
     assert {w.confidence for w in result.estimates if w.quantity == "heart_rate"} == {0.0}
+
+
+def test_a_network_may_have_a_confidence_of_its_own(tmp_path: Path) -> None:
+    """Its card says by which weights it is judged: here by an intercept alone."""
+    shipped = Path(vitalcam.__file__).parent / "weights" / "mmrphys_9.json"
+    fields = json.loads(shipped.read_text())
+    for odds, confidence, reason in ((3.0, 0.953, None), (-1.0, 0.269, "low_quality")):
+        fields["confidence_weights"] = [odds, *[0.0] * len(quality.SIGNS)]
+        (tmp_path / shipped.name).write_text(json.dumps(fields))
+        shutil.copy(shipped.with_suffix(".onnx"), tmp_path)
+        settings = Settings(model=str(tmp_path / "mmrphys_9.onnx"))
+        result = measure([Frame(p, t, i) for i, (t, p) in enumerate(frames(9, 20))], settings)
+        assert result.heart_rate.confidence == pytest.approx(confidence, abs=0.001)
+        assert result.heart_rate.reason == reason
 
 
 def test_too_few_frames_a_second() -> None:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from vitalcam.methods import chrom, pos
-from vitalcam.signal.quality import Evidence, Window, confidence, evidence, refusal, weakness
+from vitalcam.signal.quality import WEIGHTS, Evidence, Window, confidence, evidence, refusal, weakness
 
 FS = 30.0
 TIME = np.arange(300) / FS
@@ -162,7 +162,7 @@ def test_a_second_harmonic_that_stands_higher_than_the_pulse() -> None:
     seen = evidence(window(pulsing(tone(66)), wave=0.7 * tone(66) + tone(132)))
     assert seen.rate_bpm == pytest.approx(66, abs=0.5)
     assert refusal(seen) is None
-    assert confidence(seen, "network") > 0.9
+    assert confidence(seen, WEIGHTS["network"]) > 0.9
 
 
 def test_the_octave_of_all_others_is_refused() -> None:

@@ -18,6 +18,7 @@ from vitalcam.cli import main
 from vitalcam.errors import UsageError
 from vitalcam.export import example
 from vitalcam.report import card
+from vitalcam.signal import quality
 from vitalcam.training import Training
 
 ROOT = Path(__file__).parents[2]
@@ -126,6 +127,12 @@ def test_results_replace_those_of_the_same_title(tool, shipped, tmp_path):
     assert page.count("## Ladder: heart_rate (beats/min)") == 1
     assert "| still | 2.00 (1.00 to 3.00) | 50% | 40% | 10% | – | 9 | 3 |" in page
     assert "    vitalcam evaluate FOLDER" in page
+
+
+def test_a_card_takes_weights_of_the_confidence(tool, shipped):
+    weights = [0.5] * (1 + len(quality.SIGNS))
+    tool.confidence(shipped.stem, weights, shipped.parent)
+    assert runtime.card_of(shipped.with_suffix(".onnx")).spec.confidence_weights == tuple(weights)
 
 
 def test_what_it_started_from_is_on_the_card_without_where_it_lay(tool, training, tmp_path):

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -314,11 +314,15 @@ def refusal(seen: Evidence) -> Reason | None:
     return None
 
 
-# Log-odds of |error| <= 5 beats/min: intercept, and a weight for each of `terms`, fitted by tools/fit_confidence.py.
-_WEIGHTS = {
+WEIGHTS: Mapping[Kind, tuple[float, ...]] = {
     "method": (-2.772, 0.02, 1.063, 0.843, 1.479, 1.043, 1.07, 0.259, -1.4, 0.698, 0.179, 0.124, 1.057, -1.986),
     "network": (-3.893, 0.487, 0.991, 0.431, 0.813, 1.727, 0.584, 0.231, -1.31, 1.284, 0.692, 0.739, 0.516, -0.067),
 }
+"""Log-odds of |error| <= 5 beats/min: intercept, and a weight for each of `terms`, fitted by tools/fit_confidence.py.
+
+A network's wave looks like a pulse or does not; a method's looks like one too where it is motion. What a network's says
+depends on how it was trained: a card may have weights of its own (`ModelSpec.confidence_weights`).
+"""
 SIGNS = (1, 1, 1, 1, 1, 1, 1, -1, 1, 1, 1, 1, -1)
 """Whether each of `terms` speaks for the rate or against it."""
 
@@ -359,15 +363,11 @@ def _overlap(share: float, size: float) -> float:
     return float(np.nan_to_num(share) * min(np.nan_to_num(size), 1.0))
 
 
-def confidence(seen: Evidence, by: Kind = "method") -> float:
-    """Probability that the rate is right within 5 beats/min, 0..1, by what gave the wave.
-
-    A network's wave looks like a pulse or does not; a method's looks like one too where it is motion.
-    """
+def confidence(seen: Evidence, weights: Sequence[float] = WEIGHTS["method"]) -> float:
+    """Probability that the rate is right within 5 beats/min, 0..1, by the `WEIGHTS` of what gave the wave."""
     if not math.isfinite(seen.rate_bpm):
         return 0.0
-    intercept, *weights = _WEIGHTS[by]
-    odds = intercept + float(np.dot(weights, terms(seen)))
+    odds = weights[0] + float(np.dot(weights[1:], terms(seen)))
     return 1 / (1 + math.exp(-odds))
 
 
