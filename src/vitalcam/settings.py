@@ -18,7 +18,7 @@ RESP_RATE_PER_MIN = (5.0, 35.0)
 MIN_SIGNAL_S = 4.5
 """No heart rate from less: three beats at 40 beats/min."""
 
-DEFAULT_MODEL = "mmrphys_9"
+DEFAULT_MODEL = "physfsunet_small"
 """The network of the package that measures where nothing else was asked for; empty where the package has none."""
 
 THERMAL_MODEL = "mmrphys_9_rgbt"

@@ -1,8 +1,9 @@
 """A graph's 3-D convolutions as sums of 2-D ones, which ONNX Runtime computes by much faster kernels.
 
 The frames of a clip, one below the other, are one tall picture: (1, C, T, H, W) seen as (1, C, T·H, W), without a copy.
-A 3-D convolution is the sum of three 2-D ones over that picture, each shifted by a frame; what comes out across the
-border of two frames is cut away. The numbers are the same but for rounding. What it gains is in docs/speed.md.
+A 3-D convolution is the sum of three 2-D ones over that picture, each shifted by a frame, or one where it looks at one
+frame at a time; what comes out across the border of two frames is cut away. The numbers are the same but for rounding.
+What it gains is in docs/speed.md.
 """
 
 from __future__ import annotations
@@ -20,7 +21,6 @@ from vitalcam.types import Floats
 
 LANES = 16
 """Channels that ONNX Runtime's 2-D kernels compute at a time."""
-_TAPS = 3
 _TRIED_CLIPS = 25  # an odd number of the shortest clips tells lengths that are always even from those that are not
 _END = 1 << 40
 
@@ -60,7 +60,7 @@ class _Conv:
 
     Attributes:
         source, result: names of its tensors.
-        weight, bias: (M, C, 3, k, k) and (M,) or None.
+        weight, bias: (M, C, 3 or 1, k, k) and (M,) or None.
         shape: of the source.
         stride_t, stride, pad: of time, of rows and columns, zeros around those.
     """
@@ -86,9 +86,11 @@ class _Conv:
             return None
         usual = max(said.get("dilations", [1])) == 1 and strides[1] == strides[2] and pads[:3] == pads[3:]
         square = weight.shape[3] == weight.shape[4] and pads[1] == pads[2]
-        in_time = weight.shape[2] == _TAPS and pads[0] == 1 and (strides[0] == 1 or strides[0] == 2 - shape[2] % 2)
-        out, channels = weight.shape[:2]
-        gains = out >= 12 and channels >= 8 and (channels < LANES or channels % LANES == 0)
+        out, channels, taps = weight.shape[:3]
+        even = strides[0] == 1 or (taps == 3 and strides[0] == 2 - shape[2] % 2)
+        in_time = taps in (1, 3) and pads[0] == taps // 2 and even
+        fills = channels < LANES or channels % LANES == 0
+        gains = fills and (out >= 12 and channels >= 8 if taps == 3 else out >= 8 and weight.shape[3] > 1)
         if not (usual and square and in_time and gains):
             return None
         bias = weights[node.input[2]] if len(node.input) > 2 else None
@@ -128,13 +130,15 @@ class _Writer:
             )
             for i, name in enumerate(sources)
         ]  # fmt: skip
-        total = self._op("Add", "all", self._op("Add", "two", taps[0], taps[1]), taps[2])
+        total, *others = taps
+        for i, tap in enumerate(others):
+            total = self._op("Add", f"sum{i}", total, tap)
         if after_tanh:
             total = self._op("Tanh", "tanh", total)
         rows, columns = ((size + 2 * conv.pad - kernel) // conv.stride + 1 for size in (height, width))
         frames = self._reshaped("frames", total, [1, lanes, -1, pitch // conv.stride, columns])
-        begin = self._constant("begin", [0, lead[1], 0])
-        end, axes = self._constant("end", [out, -1, rows]), self._constant("axes", [1, 2, 3])
+        begin = self._constant("begin", [0, lead[len(lead) // 2], 0])
+        end, axes = self._constant("end", [out, -1 if extra else _END, rows]), self._constant("axes", [1, 2, 3])
         self._nodes.append(helper.make_node("Slice", [frames, begin, end, axes], [after_tanh or conv.result]))
 
     def _padded(self, conv: _Conv, below: int) -> str:
@@ -146,8 +150,9 @@ class _Writer:
 
     def _in_time(self, conv: _Conv, source: str) -> tuple[list[str], list[int], int]:
         """Which frames each tap sees, by how many it is moved down, and frames of the result over those of a tap."""
+        taps = conv.weight.shape[2]
         if conv.stride_t == 1:
-            return [source] * _TAPS, [2, 1, 0], 2
+            return [source] * taps, [*reversed(range(taps))], taps - 1
         end, axis, step = self._constant("last", [_END]), self._constant("time", [2]), self._constant("step", [2])
         even, odd = (
             self._op("Slice", name, source, self._constant(f"{name}_first", [first]), end, axis, step)
@@ -170,16 +175,19 @@ class _Writer:
 
 
 def _shapes(proto: onnx.ModelProto, frames: int) -> dict[str, tuple[int, ...]]:
-    """Shapes of a graph's tensors for a clip of so many frames; 0 where unknown."""
-    fixed = onnx.ModelProto()
-    fixed.CopyFrom(proto)
-    del fixed.graph.value_info[:]
-    fixed.graph.input[0].type.tensor_type.shape.dim[2].dim_value = frames
-    for output in fixed.graph.output:
-        output.type.tensor_type.ClearField("shape")
-    inferred = onnx.shape_inference.infer_shapes(fixed, data_prop=True).graph
-    values = [*inferred.value_info, *inferred.input]
-    return {value.name: tuple(d.dim_value for d in value.type.tensor_type.shape.dim) for value in values}
+    """Shapes of a graph's tensors for a clip of so many frames, as they come out when it is run."""
+    import onnxruntime
+
+    told = onnx.ModelProto()
+    told.CopyFrom(proto)
+    del told.graph.output[:]
+    names = [name for node in told.graph.node for name in node.output if name]
+    told.graph.output.extend(onnx.ValueInfoProto(name=name) for name in names)
+    entry = told.graph.input[0]
+    shape = [d.dim_value or frames for d in entry.type.tensor_type.shape.dim]
+    session = onnxruntime.InferenceSession(told.SerializeToString(), providers=["CPUExecutionProvider"])
+    found = session.run(names, {entry.name: np.zeros(shape, np.float32)})
+    return {entry.name: tuple(shape)} | {name: np.shape(value) for name, value in zip(names, found, strict=True)}
 
 
 def _replace(graph: onnx.GraphProto, nodes: list[onnx.NodeProto]) -> None:

@@ -11,6 +11,7 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from vitalcam.metrics import Array
 from vitalcam.scores import Row, answered, mean_interval, shared
@@ -105,11 +106,8 @@ def reliability(rows: Sequence[Row], *, bins: int = 10) -> list[dict[str, float]
     Returns:
         for each bin of confidence that has windows: "low", "high", "confidence" (mean), "right" (share), "n".
     """
-    known = (row for row in rows if math.isfinite(row.truth) or row.null)
-    kept = [row for row in known if math.isfinite(row.rate) and math.isfinite(row.confidence)]
-    trust = np.array([row.confidence for row in kept])
-    right = np.array([abs(row.rate - row.truth) <= TOLERANCES[row.quantity] for row in kept])
-    place = np.minimum((trust * bins).astype(int), bins - 1)
+    trust, right = _judged(rows)
+    place = _bins(trust, bins)
     return [
         {
             "low": k / bins, "high": (k + 1) / bins, "confidence": float(trust[place == k].mean()),
@@ -124,3 +122,30 @@ def calibration_error(rows: Sequence[Row], *, bins: int = 10) -> float:
     table = reliability(rows, bins=bins)
     n = sum(line["n"] for line in table)
     return sum(line["n"] * abs(line["confidence"] - line["right"]) for line in table) / n if n else math.nan
+
+
+def chance_error(rows: Sequence[Row], *, bins: int = 10, draws: int = 200) -> float:
+    """Calibration error that these confidences would show on average if they were exactly right; NaN without any.
+
+    Of few windows it is far from 0. Windows are drawn one by one: those of one recording are alike, so that chance does
+    more than this.
+    """
+    trust, _ = _judged(rows)
+    if not trust.size:
+        return math.nan
+    rng, place = np.random.default_rng(0), _bins(trust, bins)
+    drawn = rng.random((draws, trust.size)) < trust
+    surplus = (drawn - trust) @ (place[:, None] == np.arange(bins))
+    return float(np.abs(surplus).sum(axis=1).mean() / trust.size)
+
+
+def _judged(rows: Sequence[Row]) -> tuple[Array, NDArray[np.bool_]]:
+    """Confidences, and whether the rates were right, of the windows where both are known."""
+    known = (row for row in rows if math.isfinite(row.truth) or row.null)
+    kept = [row for row in known if math.isfinite(row.rate) and math.isfinite(row.confidence)]
+    right = [abs(row.rate - row.truth) <= TOLERANCES[row.quantity] for row in kept]
+    return np.array([row.confidence for row in kept]), np.array(right, bool)
+
+
+def _bins(trust: Array, bins: int) -> NDArray[np.intp]:
+    return np.minimum((trust * bins).astype(np.intp), bins - 1)

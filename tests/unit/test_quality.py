@@ -101,6 +101,24 @@ def test_a_background_that_pulses_too() -> None:
     assert refusal(evidence(GOOD)) is None
 
 
+def test_light_that_wanders_speaks_against_a_rate() -> None:
+    """Too many rates in it for the rule: half of its swing is at the pulse's, half of it elsewhere."""
+    good = evidence(GOOD)
+    wandering = 100 * (1 + 0.002 * (tone(72) + tone(30) + tone(110) + tone(150))[:, None]) + noise(9)
+    seen = evidence(dataclasses.replace(GOOD, background_rgb=wandering))
+    assert refusal(seen) is None
+    assert odds(seen) < odds(good) - 2
+    still = evidence(dataclasses.replace(GOOD, background_rgb=100 + 20 * noise(9)))
+    assert odds(still) == pytest.approx(odds(good), abs=0.2)
+
+
+def test_noise_beside_a_faint_pulse_is_no_light() -> None:
+    faint = evidence(window(pulsing(tone(72), 0.0006), background_rgb=100 + 2 * noise(9)))
+    lit = dataclasses.replace(faint, background=0.6)
+    assert 0.6 * faint.pulse_percent < 0.1
+    assert odds(lit) > odds(faint) - 0.3
+
+
 def test_more_than_blood_can_do_is_motion() -> None:
     assert refusal(evidence(window(pulsing(tone(72), 0.1)))) == "motion"
 

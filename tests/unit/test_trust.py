@@ -93,6 +93,12 @@ def test_reliability_is_the_share_of_right_answers():
         assert line["low"] <= line["confidence"] <= line["high"]
     assert sum(line["n"] for line in trust.reliability(honest)) == confidence.size
     assert trust.calibration_error(honest) < 0.02
+    assert trust.chance_error(honest) < 0.02
+    some = [honest[k : k + 50] for k in range(0, 20000, 50)]
+    typical = np.mean([trust.calibration_error(part) for part in some])
+    assert typical == pytest.approx(np.mean([trust.chance_error(part) for part in some]), rel=0.1)
+    assert typical > 0.1
+    assert math.isnan(trust.chance_error([]))
     boastful = rows(estimate, truth, [1.0] * error.size)
     assert trust.calibration_error(boastful) == pytest.approx(0.5, abs=0.02)
 

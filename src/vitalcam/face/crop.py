@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from vitalcam.types import Floats, Frame, Planes
 from vitalcam.video.colour import yuv_to_rgb
 
-_CELLS_PER_BAND = 6  # a band of cells reads only its own pixels: long boxes would mostly multiply by zero otherwise
+_CELLS_PER_BAND = 9  # a band of cells reads only its own pixels: long boxes would mostly multiply by zero otherwise
 
 _Band = tuple[slice, slice, NDArray[np.float32]]
 

@@ -315,19 +315,24 @@ def refusal(seen: Evidence) -> Reason | None:
 
 
 WEIGHTS: Mapping[Kind, tuple[float, ...]] = {
-    "method": (-2.772, 0.02, 1.063, 0.843, 1.479, 1.043, 1.07, 0.259, -1.4, 0.698, 0.179, 0.124, 1.057, -1.986),
-    "network": (-3.893, 0.487, 0.991, 0.431, 0.813, 1.727, 0.584, 0.231, -1.31, 1.284, 0.692, 0.739, 0.516, -0.067),
-}
+    "method": (
+        -3.488, 0.089, 0.723, 0.744, 1.22, 0.96, 0.685, 0.086, -0.882, 1.218, 0.315, 0.657, 0.886, -1.754, -2.863,
+    ),
+    "network": (
+        -3.103, 0.365, 0.69, 0.641, 0.936, 1.145, 0.243, 0, -0.638, 1.019, 0, 0.738, 0.644, -0.586, -3.098,
+    ),
+}  # fmt: skip
 """Log-odds of |error| <= 5 beats/min: intercept, and a weight for each of `terms`, fitted by tools/fit_confidence.py.
 
 A network's wave looks like a pulse or does not; a method's looks like one too where it is motion. What a network's says
 depends on how it was trained: a card may have weights of its own (`ModelSpec.confidence_weights`).
 """
-SIGNS = (1, 1, 1, 1, 1, 1, 1, -1, 1, 1, 1, 1, -1)
+SIGNS = (1, 1, 1, 1, 1, 1, 1, -1, 1, 1, 1, 1, -1, -1)
 """Whether each of `terms` speaks for the rate or against it."""
 
 
 _FAINT_PERCENT = 0.05
+_LIT_ALIKE = 0.4  # of the skin's swing; from there on the background's says that it is the light or the exposure
 _SLOW_BPM = 75.0  # the slower, the more there is that looks like a pulse and is none
 
 
@@ -350,12 +355,18 @@ def terms(seen: Evidence) -> Floats:
         float(np.nan_to_num(seen.regions_phase)),
         float(np.clip(np.log(max(np.nan_to_num(seen.pulse_percent), 1e-9) / _FAINT_PERCENT), -2, 2)),
         max(_SLOW_BPM - seen.rate_bpm, 0.0) / 30,
+        _step(seen.background / _LIT_ALIKE) * _step(seen.background * seen.pulse_percent / MIN_FLICKER),
     ])  # fmt: skip
 
 
 def _nearness(gap: float) -> float:
     """1 for no gap, falling to 0; 0 where it is unknown."""
     return math.exp(-(gap**2)) if math.isfinite(gap) else 0.0
+
+
+def _step(x: float) -> float:
+    """0 for little, 1/2 at 1, 1 for much; 0 where it is unknown."""
+    return float(x**4 / (1 + x**4)) if math.isfinite(x) else 0.0
 
 
 def _overlap(share: float, size: float) -> float:

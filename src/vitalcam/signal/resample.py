@@ -66,7 +66,9 @@ def uniform(
     flat = values.reshape(len(time), math.prod(values.shape[1:])).astype(kind, copy=False)
     at = grid(t0_s, t1_s, fs_hz=fs_hz)
     good = np.isfinite(flat).all(axis=1)
-    out, valid = _sample(flat[good], time[good], at, 1 / fs_hz, max_gap_s)
+    if not good.all():
+        flat, time = flat[good], time[good]
+    out, valid = _sample(flat, time, at, 1 / fs_hz, max_gap_s)
     return out.reshape(at.shape + values.shape[1:]), at, valid
 
 
@@ -90,11 +92,11 @@ def _sample(
     values: NDArray[Any], time: Array, at: Array, step_s: float, max_gap_s: float
 ) -> tuple[NDArray[Any], NDArray[np.bool_]]:
     """Interpolate or average (T, M) good rows at the times ``at``; see `uniform`."""
-    out = np.full((at.size, values.shape[1]), np.nan, dtype=values.dtype)
     if time.size < 2:
-        return out, np.zeros(at.size, dtype=bool)
+        return np.full((at.size, values.shape[1]), np.nan, dtype=values.dtype), np.zeros(at.size, dtype=bool)
     rows, weights, valid = _weights(time, at, max_gap_s)
-    out[valid] = _mixed(values, rows[valid], weights[valid])
+    out = _mixed(values, rows, weights)
+    out[~valid] = np.nan
     dense = valid & (_local_rate(time, at) * step_s > DENSE)
     if dense.any():
         spread = (np.arange(8) - 3.5) / 8 * step_s
@@ -124,9 +126,14 @@ def _mean_of_points(values: NDArray[Any], time: Array, points: Array, max_gap_s:
 
 def _mixed(values: NDArray[Any], rows: NDArray[np.intp], weights: Array) -> NDArray[Any]:
     """(N, M): sums of four rows (N, 4) of values with their weights (N, 4)."""
-    total = np.zeros((rows.shape[0], values.shape[1]), dtype=values.dtype)
-    for k in range(4):
-        total += weights[:, k, None].astype(values.dtype) * values[rows[:, k]]
+    share = weights.astype(values.dtype)
+    total = values[rows[:, 0]]
+    total *= share[:, 0, None]
+    part = np.empty_like(total)  # of a clip of pictures it is large: made once
+    for k in range(1, 4):
+        np.take(values, rows[:, k], axis=0, out=part, mode="clip")
+        part *= share[:, k, None]
+        total += part
     return total
 
 
