@@ -129,6 +129,8 @@ def test_the_small_one_gives_pulse_and_breath_from_half_the_rows():
 def test_refusals():
     with pytest.raises(ConfigError, match="width is 0"):
         physfsunet.build(width=0)
+    with pytest.raises(ConfigError, match="stride is 0"):
+        physfsunet.build(stride=0)
     with pytest.raises(ConfigError, match="one of both, raw, diff"):
         physfsunet.build(stem="none")
     with pytest.raises(ConfigError, match="order has 'cnov'"):

@@ -108,6 +108,7 @@ def test_light_that_wanders_speaks_against_a_rate() -> None:
     seen = evidence(dataclasses.replace(GOOD, background_rgb=wandering))
     assert refusal(seen) is None
     assert odds(seen) < odds(good) - 2
+    assert weakness(seen) == "flicker"
     still = evidence(dataclasses.replace(GOOD, background_rgb=100 + 20 * noise(9)))
     assert odds(still) == pytest.approx(odds(good), abs=0.2)
 

@@ -74,6 +74,8 @@ class Settings:
             raise ConfigError(f"order has {unknown[0]!r}; its steps are {', '.join(sorted(_STEPS))}")
         if not 0 < self.width <= 4:
             raise ConfigError(f"width is {self.width}; it must be more than 0 and at most 4")
+        if self.stride < 1:
+            raise ConfigError(f"stride is {self.stride}; it must be at least 1")
 
     @property
     def outputs(self) -> tuple[str, ...]:

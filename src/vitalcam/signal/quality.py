@@ -355,13 +355,18 @@ def terms(seen: Evidence) -> Floats:
         float(np.nan_to_num(seen.regions_phase)),
         float(np.clip(np.log(max(np.nan_to_num(seen.pulse_percent), 1e-9) / _FAINT_PERCENT), -2, 2)),
         max(_SLOW_BPM - seen.rate_bpm, 0.0) / 30,
-        _step(seen.background / _LIT_ALIKE) * _step(seen.background * seen.pulse_percent / MIN_FLICKER),
+        _lit(seen),
     ])  # fmt: skip
 
 
 def _nearness(gap: float) -> float:
     """1 for no gap, falling to 0; 0 where it is unknown."""
     return math.exp(-(gap**2)) if math.isfinite(gap) else 0.0
+
+
+def _lit(seen: Evidence) -> float:
+    """0..1: how far the whole picture swings at the rate, by more than noise does: light, or the camera's exposure."""
+    return _step(seen.background / _LIT_ALIKE) * _step(seen.background * seen.pulse_percent / MIN_FLICKER)
 
 
 def _step(x: float) -> float:
@@ -384,6 +389,8 @@ def confidence(seen: Evidence, weights: Sequence[float] = WEIGHTS["method"]) -> 
 
 def weakness(seen: Evidence) -> Reason:
     """The reason why a window's confidence is low: what explains its peak better than blood does."""
+    if _lit(seen) > 0.5:
+        return "flicker"
     if seen.motion_percent > 1.0:
         return "motion"
     if seen.regions_r < 0.3 or not math.isfinite(seen.regions_r):
