@@ -63,6 +63,7 @@ class Judged:
         truth, rate: true and measured rate per minute; NaN for none, and for one that is refused anyway.
         terms: (K,) what the confidence is made of.
         now: confidence as the package has it.
+        asked: whether it is of breathing and a network was asked too.
     """
 
     of: kept_windows.Collected
@@ -71,6 +72,7 @@ class Judged:
     rate: float
     terms: Floats
     now: float
+    asked: bool = False
 
 
 def heart(recording: kept_windows.Collected, weights: Sequence[float]) -> list[Judged]:
@@ -87,8 +89,14 @@ def heart(recording: kept_windows.Collected, weights: Sequence[float]) -> list[J
 
 
 def resp(recording: kept_windows.Collected) -> list[Judged]:
-    """Windows of breathing in which the chest is seen."""
-    return [_breath(recording, seen.t1_s, seen.truth, seen.window) for seen in recording.resp if _has_chest(seen)]
+    """Windows of breathing in which the chest is seen; those with a network's breath without it, too."""
+    kept = filter(_has_chest, recording.resp)
+    return [_breath(recording, seen.t1_s, seen.truth, window) for seen in kept for window in _alike(seen.window)]
+
+
+def _alike(window: breath.Window) -> list[breath.Window]:
+    """A window, and what a network without a wave of breath would leave of it."""
+    return [window] if window.network is None else [window, dataclasses.replace(window, network=None)]
 
 
 def unseen(recording: kept_windows.Collected) -> list[Judged]:
@@ -98,16 +106,18 @@ def unseen(recording: kept_windows.Collected) -> list[Judged]:
 
 
 def breathless(recordings: Sequence[kept_windows.Collected]) -> list[Judged]:
-    """Windows from whose chest and head the true breath was taken, as they are and swayed: any rate is wrong."""
+    """Windows from which the true breath was taken, as they are and swayed: any rate is wrong."""
     found = []
     for recording in recordings:
         rng = np.random.default_rng([recording.identity, recording.null])
         for seen in filter(_has_chest, recording.resp):
             window = dataclasses.replace(
-                seen.window, chest=_without(seen.window.chest, seen), network=None,
+                seen.window, chest=_without(seen.window.chest, seen),
+                network=None if seen.window.network is None else _without(seen.window.network, seen),
                 position=np.stack([_without(x, seen) for x in seen.window.position.T], axis=1),
             )  # fmt: skip
-            found += [_breath(recording, seen.t1_s, math.nan, w) for w in (window, _swayed(window, rng))]
+            windows = [version for one in (window, _swayed(window, rng)) for version in _alike(one)]
+            found += [_breath(recording, seen.t1_s, math.nan, version) for version in windows]
     return found
 
 
@@ -128,13 +138,14 @@ def _without(trace: Floats, seen: kept_windows.Seen) -> Floats:
 
 
 def _swayed(window: breath.Window, rng: np.random.Generator) -> breath.Window:
-    """The same person, whose trunk rocks up and down and takes the head along."""
+    """The same person, whose trunk rocks up and down and takes the head along; a network takes that for breath."""
     time_s = np.arange(window.chest.size) / window.fs_hz
     hz = rng.uniform(*SWAY_HZ) * np.linspace(0.85, 1.15, 5)
     rocking = np.sin(2 * np.pi * np.outer(time_s, hz) + rng.uniform(0, 2 * np.pi, 5)).sum(axis=1) * math.sqrt(2 / 5)
     rocking *= math.exp(rng.uniform(*np.log(SWAY)))
     head = np.stack([np.zeros_like(rocking), rng.uniform(*HEAD_SWAY) * rocking], axis=1)
-    return dataclasses.replace(window, chest=window.chest + rocking, position=window.position + head)
+    taken = None if window.network is None else window.network + window.network.std() * head[:, 1] / head[:, 1].std()
+    return dataclasses.replace(window, chest=window.chest + rocking, position=window.position + head, network=taken)
 
 
 def strangers(recordings: Sequence[kept_windows.Collected]) -> list[Judged]:
@@ -164,7 +175,8 @@ def _breath(of: kept_windows.Collected, t1_s: float, truth: float, window: breat
     low, high = RESP_RATE_PER_MIN
     kept = breath.refusal(evidence) is None and low <= evidence.rate_per_min <= high
     rate = evidence.rate_per_min if kept else math.nan
-    return Judged(of, t1_s, truth, rate, breath.terms(evidence), breath.confidence(evidence))
+    now, asked = breath.confidence(evidence), window.network is not None
+    return Judged(of, t1_s, truth, rate, breath.terms(evidence), now, asked)
 
 
 def right(windows: Sequence[Judged], tolerance: float) -> np.ndarray:
@@ -237,6 +249,11 @@ def report(windows: Sequence[Judged], more: Sequence[Judged], signs: Sequence[in
         if some:
             print(line(f"{name}, as it is", rows(some, [w.now for w in some], quantity)))
             print(line(name, rows(some, confidences(some, weights), quantity)))
+            kinds = {w.asked for w in some}
+            for asked in kinds if len(kinds) > 1 else ():
+                part = [w for w in some if w.asked == asked]
+                title = f"  {'with' if asked else 'without'} a network's breath"
+                print(line(title, rows(part, confidences(part, weights), quantity)))
     print("each scenario by weights fitted without it")
     apart: list[Row] = []
     everybody = [*windows, *more]

@@ -48,6 +48,16 @@ def test_the_rate_of_a_chest_is_answered(rate_per_min):
     assert [a for a in answers if a is not None] == pytest.approx([rate_per_min] * 20, abs=1)
 
 
+def test_a_network_that_finds_the_same_rate_makes_it_surer_and_another_rate_doubtful():
+    window = _window(np.random.default_rng(4), breath_size=0.004)
+    told = [
+        breath.confidence(breath.evidence(dataclasses.replace(window, network=network)))
+        for network in (np.cos(2 * np.pi * 0.25 * TIME_S), None, np.cos(2 * np.pi * 0.4 * TIME_S))
+    ]
+    assert told[0] > told[1] + 0.05
+    assert told[1] > told[2] + 0.05
+
+
 def test_breath_is_read_beside_a_body_that_rocks():
     seen = lift(*_traces(_window(np.random.default_rng(1), rock=0.03, head=1.0)), **BAND)
     assert 60 * seen.rate_hz == pytest.approx(15, abs=1)

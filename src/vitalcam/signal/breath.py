@@ -234,21 +234,23 @@ def weakness(seen: Evidence) -> Reason:
 
 # Log-odds of |error| <= 3 breaths/min: intercept, and a weight for each of `terms`, fitted by tools/fit_confidence.py.
 _WEIGHTS = (-0.513, 0.098, 1.223, -1.597)
-_CHEST_WEIGHTS = (-1.512, 3.418, 1.884, 1.086, 0.692, -0.526)
-SIGNS, CHEST_SIGNS = (1, 1, -1), (*lift.SIGNS, -1)
+_CHEST_WEIGHTS = (-3.139, 4.083, 2.208, 0.743, 0.987, -0.344, 1.606)
+SIGNS, CHEST_SIGNS = (1, 1, -1), (*lift.SIGNS, -1, 1)
 """Whether each of `terms` speaks for the rate or against it, without and with a chest."""
 
 
 def terms(seen: Evidence) -> Floats:
-    """What the confidence is made of, each bounded: that of the chest and how far the head sways.
+    """What the confidence is made of, each bounded.
 
+    With a chest: what it is by itself, how far the head sways, and whether a network finds the same rate in the face.
     Without a chest: the head's sway and another source, each by itself, at the same rate; and how far the head sways:
     breath moves it a little, whoever turns or rocks to and fro does so at a rate of breathing, and everything else
     follows.
     """
     sway = float(np.clip(np.log2(np.nan_to_num(seen.motion_percent) + 1e-3), 0, 5))
     if seen.chest:
-        return np.array([*lift.terms(seen.chest), sway])
+        agrees = 2 * _nearness(seen, "network") - 1 if "network" in seen.apart_per_min else 0.0
+        return np.array([*lift.terms(seen.chest), sway, agrees])
     near = _nearness(seen, "motion") * max(_nearness(seen, name) for name in ("network", "baseline", "rate"))
     return np.array([min(seen.total, 40.0), near, sway])
 
