@@ -64,6 +64,7 @@ class Model:
         """
         card = card_of(name)
         _check_backend(card, backend)
+        _check_confidence(card)
         threads = threads or _cores()
         run = {"onnx": _onnx, "openvino": _openvino, "torch": _torch}[backend]
         return cls(card, run(card, threads))
@@ -107,7 +108,7 @@ class Card:
         """A card from a table of values, as `vitalcam.export` writes it.
 
         Raises:
-            WeightsError: the table lacks what every card has, or the weights of its confidence do not fit.
+            WeightsError: the table lacks what every card has.
         """
         known = {field.name for field in dataclasses.fields(ModelSpec)}
         values: dict[str, Any] = {
@@ -117,11 +118,6 @@ class Card:
         if missing:
             raise WeightsError(f"{folder}: a card lacks {min(missing)!r}; export or import the model again")
         spec = ModelSpec(**({"paper": ""} | values))
-        if len(spec.confidence_weights) not in (0, 1 + len(quality.SIGNS)):
-            raise WeightsError(
-                f"{folder / spec.file}: its card has {len(spec.confidence_weights)} weights of the confidence, "
-                f"this vitalcam wants {1 + len(quality.SIGNS)}; take the 'confidence_weights' out or fit them again"
-            )
         return cls(spec, folder / spec.file, {k: v for k, v in fields.items() if k not in known})
 
     def content(self) -> bytes:
@@ -274,6 +270,17 @@ def _check(clip: Clip, spec: ModelSpec) -> None:
         raise UsageError(
             f"{spec.name}: a clip must have a multiple of {spec.frames_multiple} frames (at least 2), got {frames}; "
             "cut or pad it"
+        )
+
+
+def _check_confidence(card: Card) -> None:
+    """Raise WeightsError unless the card's weights of the confidence, if there are any, are what is wanted now."""
+    weights, wanted = card.spec.confidence_weights, 1 + len(quality.SIGNS)
+    numbers = isinstance(weights, tuple) and all(isinstance(w, int | float) for w in weights)
+    if not numbers or len(weights) not in (0, wanted):
+        raise WeightsError(
+            f"{card.file}: the 'confidence_weights' of its card are not {wanted} numbers, as this vitalcam wants them; "
+            "take them out of the card, or fit them again"
         )
 
 

@@ -115,7 +115,11 @@ def test_torch_needs_to_know_which_network(user, tmp_path):
     [
         (lambda card: {k: v for k, v in card.items() if k != "sha256"}, "a card lacks 'sha256'"),
         (lambda card: card | {"file": "gone.onnx"}, r"gone\.onnx: cannot be read \(No such file or directory\)"),
-        (lambda card: card | {"confidence_weights": [1.0, 2.0]}, r"mine\.onnx: its card has 2 weights of the confid"),
+        (
+            lambda card: card | {"confidence_weights": [1.0, 2.0]},
+            r"mine\.onnx: the 'confidence_weights' of its card are not 15",
+        ),
+        (lambda card: card | {"confidence_weights": ["a"] * 15}, "are not 15 numbers"),
     ],
 )
 def test_damaged_cards_are_refused(user, tmp_path, change, words):
