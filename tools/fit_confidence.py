@@ -251,9 +251,9 @@ def report(windows: Sequence[Judged], more: Sequence[Judged], signs: Sequence[in
             print(line(name, rows(some, confidences(some, weights), quantity)))
             kinds = {w.asked for w in some}
             for asked in kinds if len(kinds) > 1 else ():
-                part = [w for w in some if w.asked == asked]
+                alike = [w for w in some if w.asked == asked]
                 title = f"  {'with' if asked else 'without'} a network's breath"
-                print(line(title, rows(part, confidences(part, weights), quantity)))
+                print(line(title, rows(alike, confidences(alike, weights), quantity)))
     print("each scenario by weights fitted without it")
     apart: list[Row] = []
     everybody = [*windows, *more]
@@ -305,7 +305,10 @@ def main() -> None:
         nulls = NULLS[args.kind](recordings) if args.kind in NULLS else []
         return [window for recording in recordings for window in judge(recording)] + nulls
 
-    report(judged(args.folders), judged(args.more), signs, quantity)
+    windows = judged(args.folders)
+    if not windows:
+        parser.error(f"no windows in {', '.join(map(str, args.folders))}; tools/collect_windows.py keeps them")
+    report(windows, judged(args.more), signs, quantity)
 
 
 if __name__ == "__main__":

@@ -18,15 +18,17 @@ import argparse
 import dataclasses
 import json
 import shlex
-from collections.abc import Sequence
+import sys
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from vitalcam.config import to_dict
-from vitalcam.errors import UsageError
+from vitalcam.errors import UsageError, VitalcamError
 from vitalcam.export import export
 from vitalcam.report import card
 from vitalcam.runtime import card_of, plain_file
+from vitalcam.signal import quality
 from vitalcam.training import Training, about, trained
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -104,25 +106,39 @@ def command(training: Training, steps: int) -> str:
 
 
 def confidence(name: str, weights: Sequence[float], folder: Path) -> Path:
-    """Put the weights of the confidence into a card; none for those that all networks share."""
-    path = folder / f"{name}.json"
+    """Put the weights of the confidence into a card; none for those that all networks share.
+
+    Raises:
+        UsageError: there is no such card, or they are not as many as the confidence has terms.
+    """
+    wanted = 1 + len(quality.SIGNS)
+    if len(weights) not in (0, wanted):
+        raise UsageError(f"{name}: {len(weights)} weights; the confidence has {wanted}, give all or none")
+    return _rewritten(folder / f"{name}.json", lambda _: {"confidence_weights": list(weights)})
+
+
+def _rewritten(path: Path, change: Callable[[dict[str, Any]], dict[str, Any]]) -> Path:
+    """A card of the package with other values for some fields, by what it says now."""
+    if not path.is_file():
+        raise UsageError(f"{path}: no such card; ship the model first")
     fields = json.loads(path.read_text(encoding="utf-8"))
-    path.write_text(json.dumps(fields | {"confidence_weights": list(weights)}, indent=1) + "\n", encoding="utf-8")
+    path.write_text(json.dumps(fields | change(fields), indent=1) + "\n", encoding="utf-8")
     return path
 
 
 def results(name: str, scores: Path, title: str, call: str, folder: Path) -> Path:
     """Replace the tables of that title in a card by an evaluation's."""
-    path = folder / f"{name}.json"
-    fields = json.loads(path.read_text(encoding="utf-8"))
     found = json.loads(scores.read_text(encoding="utf-8"))["quantities"]
     tables = [
         {"title": f"{title}: {quantity} ({scored['unit']})", "command": call, **_table(scored)}
         for quantity, scored in found.items()
     ]
-    kept = [old for old in fields.get("results", []) if not old["title"].startswith(f"{title}: ")]
-    path.write_text(json.dumps(fields | {"results": kept + tables}, indent=1) + "\n", encoding="utf-8")
-    return path
+
+    def replaced(fields: dict[str, Any]) -> dict[str, Any]:
+        kept = [old for old in fields.get("results", []) if not old["title"].startswith(f"{title}: ")]
+        return {"results": kept + tables}
+
+    return _rewritten(folder / f"{name}.json", replaced)
 
 
 def _table(scored: dict[str, Any]) -> dict[str, Any]:
@@ -192,4 +208,7 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except VitalcamError as error:
+        sys.exit(f"ship_weights: {error}")

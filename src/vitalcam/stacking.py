@@ -79,10 +79,10 @@ class _Conv:
         cls, node: onnx.NodeProto, weights: Mapping[str, Floats], shapes: Mapping[str, tuple[int, ...]]
     ) -> _Conv | None:
         """What a node is, if it can be rewritten and that gains."""
-        weight, shape = weights.get(node.input[1]) if node.op_type == "Conv" else None, shapes.get(node.input[0], (0,))
+        weight, shape = weights.get(node.input[1]) if node.op_type == "Conv" else None, shapes.get(node.input[0])
         said: dict[str, Any] = {item.name: helper.get_attribute_value(item) for item in node.attribute}
         strides, pads = said.get("strides", [1, 1, 1]), said.get("pads", [0] * 6)
-        if weight is None or weight.ndim != 5 or 0 in shape or said.get("group", 1) > 1:
+        if weight is None or shape is None or weight.ndim != 5 or said.get("group", 1) > 1:
             return None
         usual = max(said.get("dilations", [1])) == 1 and strides[1] == strides[2] and pads[:3] == pads[3:]
         square = weight.shape[3] == weight.shape[4] and pads[1] == pads[2]

@@ -133,6 +133,10 @@ def test_a_card_takes_weights_of_the_confidence(tool, shipped):
     weights = [0.5] * (1 + len(quality.SIGNS))
     tool.confidence(shipped.stem, weights, shipped.parent)
     assert runtime.card_of(shipped.with_suffix(".onnx")).spec.confidence_weights == tuple(weights)
+    with pytest.raises(UsageError, match="2 weights; the confidence has 15"):
+        tool.confidence(shipped.stem, [1.0, 2.0], shipped.parent)
+    with pytest.raises(UsageError, match=r"nobody\.json: no such card"):
+        tool.confidence("nobody", weights, shipped.parent)
 
 
 def test_what_it_started_from_is_on_the_card_without_where_it_lay(tool, training, tmp_path):

@@ -31,8 +31,8 @@ OCTAVE_BPM = 6.0
 """So near to half of a rate, another one is its octave."""
 HALF = 0.3
 """Share of its peak's power that a wave has at half the rate where that is the pulse. Of the windows of rendered people
-(validation) in which all methods were at half of our network's rate, half was right in 4 of 6 above it and the
-network's rate in none; below it half was right in 1 of 17 and the network's rate in 10."""
+(validation) in which all methods were at half of mmrphys_9's rate when this was chosen, half was right in 4 of 6 above
+it and the network's rate in none; below it half was right in 1 of 17 and the network's rate in 10."""
 
 
 _NEAR_HZ = 0.08
