@@ -34,7 +34,7 @@ from vitalcam.settings import HEART_RATE_BPM, RESP_RATE_PER_MIN, Settings
 from vitalcam.signal import breath, quality
 from vitalcam.signal.filter import bandpass
 from vitalcam.synth import scenarios
-from vitalcam.types import Floats
+from vitalcam.types import Floats, Kind
 
 THRESHOLD = Settings().min_confidence
 RIDGES = {"heart_rate": 0.003, "resp_rate": 0.001}
@@ -283,7 +283,7 @@ NULLS = {"resp": breathless, "unseen": strangers}
 """Windows of people who do not breathe."""
 
 
-def present(kind: quality.Kind, folders: Sequence[Path]) -> Sequence[float]:
+def present(kind: Kind, folders: Sequence[Path]) -> Sequence[float]:
     """The weights that the package has for what made the windows in these folders."""
     own = [spec.confidence_weights for spec in bundled() if {spec.name} == {folder.name for folder in folders}]
     return next(filter(None, own), quality.WEIGHTS[kind])

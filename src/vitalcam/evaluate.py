@@ -160,7 +160,7 @@ def on_clock(recording: Recording | Prepared, spec: ModelSpec) -> Prepared:
     if isinstance(recording, Prepared):
         return recording
     mean = Preparation(_SKIN_PX, spec.fs_hz)
-    return prepare_one(recording, mean if spec.size_px == 1 else Preparation.of(spec))
+    return prepare_one(recording, mean if spec.kind == "method" else Preparation.of(spec))
 
 
 def predict(recording: Prepared, runner: Runner, *, overlap: float = 0.5) -> dict[str, Floats]:

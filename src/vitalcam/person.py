@@ -79,12 +79,10 @@ class Person:
         self.breath = Stitcher(runner.spec.fs_hz, first)
         self._settings = settings
         self._runner, self._pool = runner, pool
-        self._weights = (
-            runner.spec.confidence_weights or quality.WEIGHTS["method" if runner.spec.size_px == 1 else "network"]
-        )
+        self._weights = runner.spec.confidence_weights or quality.WEIGHTS[runner.spec.kind]
         self._fs_hz = runner.spec.fs_hz
         self._clip_s = runner.spec.frames / self._fs_hz or settings.window_s
-        self._hop_s = settings.step_s if runner.spec.size_px == 1 else _HOP * self._clip_s
+        self._hop_s = settings.step_s if runner.spec.kind == "method" else _HOP * self._clip_s
         self._sampler = Sampler(sample.crop_px(runner.spec.size_px))
         self._shape = runner.spec.size_px, runner.spec.size_px, N_CHANNELS[runner.spec.sees]
         self._crops = Rows(math.prod(self._shape), self._clip_s + settings.step_s + 2, np.float32)
@@ -150,7 +148,7 @@ class Person:
     def _picture(self, frame: Frame, face: Face, crop: Floats) -> Floats | None:
         """What the network sees; a method sees the rows."""
         spec = self._runner.spec
-        return None if spec.size_px == 1 else sample.picture(frame, face, crop, spec.size_px, spec.sees)
+        return None if spec.kind == "method" else sample.picture(frame, face, crop, spec.size_px, spec.sees)
 
     def signals(self) -> dict[str, Signal]:
         """The stitched waves from the first sight of the face on; NaN in gaps."""
@@ -213,7 +211,7 @@ class Person:
 
     def _clip(self, t0_s: float, t1_s: float) -> tuple[Floats, Floats, Bools]:
         """Frames (T, H, W, C) on the uniform clock, their times, and which of them are not in a gap."""
-        if self._runner.spec.size_px == 1:
+        if self._runner.spec.kind == "method":
             values, time_s, valid = self._uniform(t0_s, t1_s)
             return values[:, None, None, sample.SKIN], time_s, valid
         times, crops = self._crops.between(t0_s - _MARGIN_S, t1_s + _MARGIN_S)

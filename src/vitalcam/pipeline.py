@@ -347,7 +347,7 @@ def _mismatch(settings: Settings, video: Video) -> str:
 
 def _pool(runner: Runner) -> Executor | None:
     """A thread for a network, which takes its time; a method is done sooner than it is handed over."""
-    if runner.spec.size_px == 1:
+    if runner.spec.kind == "method":
         return None
     from concurrent.futures import ThreadPoolExecutor  # loads what a method does not need
 

@@ -23,6 +23,8 @@ Bools = NDArray[np.bool_]
 Channels = Literal["rgb", "thermal", "rgbt"]
 N_CHANNELS: Mapping[Channels, int] = {"rgb": 3, "thermal": 1, "rgbt": 4}
 """Values of a pixel: red, green, blue (0..255), then degrees Celsius."""
+Kind = Literal["method", "network"]
+"""What gives a wave."""
 Matrix = Literal["bt601", "bt709", "bt2020"]
 
 
@@ -414,6 +416,11 @@ class ModelSpec:
     sha256: str = ""
     file: str = ""
     variants: tuple[str, ...] = ()
+
+    @property
+    def kind(self) -> Kind:
+        """A method eats the mean colour of the skin, a network pictures."""
+        return "method" if self.size_px == 1 else "network"
 
     @property
     def sees(self) -> Channels:

@@ -12,13 +12,12 @@ import dataclasses
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 
 from vitalcam.signal import peaks, spectrum
 from vitalcam.signal.filter import Array, bandpass
-from vitalcam.types import Floats, Reason
+from vitalcam.types import Floats, Kind, Reason
 
 LOW_HZ, HIGH_HZ = 0.65, 4.0
 """Band in which a window is judged: 39 to 240 beats/min, so that a peak at 40 or 200 has neighbours."""
@@ -37,10 +36,6 @@ it and the network's rate in none; below it half was right in 1 of 17 and the ne
 
 _NEAR_HZ = 0.08
 _PARTS = 3  # of a window, in which phases are compared
-
-
-Kind = Literal["method", "network"]
-"""What gave a wave."""
 
 
 @dataclass(frozen=True)
