@@ -64,7 +64,7 @@ def _seen(video: Video, size_px: int, channels: Channels) -> Iterator[_Sample]:
         if face is None:
             continue
         row, crop = sampler.push(frame, face, np.full(3, np.nan))
-        shown = picture(frame, face, crop, size_px, channels)
+        shown = picture(frame, crop, size_px, channels)
         if shown is not None and np.isfinite(row[SKIN]).all():
             unconfirmed.append((frame.time_s, np.concatenate([shown.ravel(), row[SKIN]]).astype(np.float32)))
         if face.state == "detected":

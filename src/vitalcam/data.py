@@ -29,7 +29,7 @@ log = logging.getLogger(__name__)
 WAVES = ("bvp", "resp")
 """Kinds of ground truth that are kept."""
 
-_FORMAT = 2
+_FORMAT = 3
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ import numpy as np
 
 from vitalcam.clips import Rows, Stitcher, runs
 from vitalcam.face import sample
-from vitalcam.face.sample import Sampler
+from vitalcam.face.sample import Crop, Sampler
 from vitalcam.methods import chrom, green, pos
 from vitalcam.settings import HEART_RATE_BPM, MIN_SIGNAL_S, RESP_RATE_PER_MIN, Settings
 from vitalcam.signal import breath, quality
@@ -115,7 +115,7 @@ class Person:
         skin = row[: sample.REGIONS.stop]
         if np.isfinite(row[sample.SKIN]).all() and not np.array_equal(skin, self._skin, equal_nan=True):
             # a picture that is shown again says nothing new
-            self._unconfirmed.append((frame.time_s, row, self._picture(frame, face, crop)))
+            self._unconfirmed.append((frame.time_s, row, self._picture(frame, crop)))
         self._skin = skin
 
     def advance(self, t_s: float) -> list[Estimate]:
@@ -145,10 +145,10 @@ class Person:
                 self._crops.push(time_s, shown.ravel())
         self._unconfirmed.clear()
 
-    def _picture(self, frame: Frame, face: Face, crop: Floats) -> Floats | None:
+    def _picture(self, frame: Frame, crop: Crop) -> Floats | None:
         """What the network sees; a method sees the rows."""
         spec = self._runner.spec
-        return None if spec.kind == "method" else sample.picture(frame, face, crop, spec.size_px, spec.sees)
+        return None if spec.kind == "method" else sample.picture(frame, crop, spec.size_px, spec.sees)
 
     def signals(self) -> dict[str, Signal]:
         """The stitched waves from the first sight of the face on; NaN in gaps."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,7 @@ from vitalcam.video.colour import yuv_to_rgb
 
 _CELLS_PER_BAND = 9  # a band of cells reads only its own pixels: long boxes would mostly multiply by zero otherwise
 
+_Weights = tuple[int, int, NDArray[np.float64]]
 _Band = tuple[slice, slice, NDArray[np.float32]]
 
 
@@ -98,20 +100,26 @@ def _resample(
 def _bands(start: float, stop: float, n: int, length: int) -> tuple[_Band, ...]:
     """Weights that turn ``length`` pixels into ``n`` cells between two edges, in bands of (cells, pixels, weights)."""
     edges = start + (stop - start) * np.arange(n + 1) / n
-    first, last, weights = _linear(edges) if stop - start < n else _overlap(edges)
-    pixels = np.clip(np.arange(first, last), 0, length - 1)
-    bands = []
-    for cell in range(0, n, _CELLS_PER_BAND):
-        cells = slice(cell, min(cell + _CELLS_PER_BAND, n))
-        used = np.flatnonzero(weights[cells].any(axis=0))
-        source = slice(int(pixels[used[0]]), int(pixels[used[-1]]) + 1)
-        folded = np.zeros((cells.stop - cells.start, source.stop - source.start))
-        np.add.at(folded.T, pixels[used] - source.start, weights[cells][:, used].T)
-        bands.append((cells, source, folded.astype(np.float32)))
-    return tuple(bands)
+    means = _linear if stop - start < n else _overlap
+    return tuple(
+        _band(slice(cell, min(cell + _CELLS_PER_BAND, n)), edges, means, length)
+        for cell in range(0, n, _CELLS_PER_BAND)
+    )
 
 
-def _overlap(edges: NDArray[np.float64]) -> tuple[int, int, NDArray[np.float64]]:
+def _band(cells: slice, edges: NDArray[np.float64], means: Callable[..., _Weights], length: int) -> _Band:
+    """One band; pixels outside of the picture are those at its edge."""
+    first, last, weights = means(edges[cells.start : cells.stop + 1])
+    if first < 0 or last > length:
+        pixels = np.clip(np.arange(first, last), 0, length - 1)
+        first, last = int(pixels[0]), int(pixels[-1]) + 1
+        folded = np.zeros((last - first, len(weights)))
+        np.add.at(folded, pixels - first, weights.T)
+        weights = folded.T
+    return cells, slice(first, last), np.ascontiguousarray(weights, np.float32)
+
+
+def _overlap(edges: NDArray[np.float64]) -> _Weights:
     """Share of each cell that each pixel covers: first pixel, past the last one, (cells, pixels)."""
     first, last = math.floor(edges[0]), math.ceil(edges[-1])
     pixel = np.arange(first, last)
@@ -121,7 +129,7 @@ def _overlap(edges: NDArray[np.float64]) -> tuple[int, int, NDArray[np.float64]]
     return first, last, share / share.sum(axis=1, keepdims=True)
 
 
-def _linear(edges: NDArray[np.float64]) -> tuple[int, int, NDArray[np.float64]]:
+def _linear(edges: NDArray[np.float64]) -> _Weights:
     """Weights of the two pixels beside the centre of each cell: first pixel, past the last one, (cells, pixels)."""
     centre = (edges[:-1] + edges[1:]) / 2 - 0.5
     first, last = math.floor(centre[0]), math.floor(centre[-1]) + 2

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -34,14 +35,22 @@ _LUMA = np.array([0.299, 0.587, 0.114])
 _GAIN_S = 20.0  # in which a gain falls to 1/e: a box lags behind a moving head, so its ratios tend to one side
 _BLUR = 1 / 18  # of the crop's side: about half an eye
 _STRIDE = 16
+_SLACK = 0.004  # face sides that a head moves in its crop before the crop goes along: who rests is cut at one place
+_NEAR = 0.001  # face sides: so near to where it should be a crop is good enough
+_REACH = 0.1  # face sides at a look, beyond which texture does not tell how far it moved
+_LOOKS = 3  # at a frame, at most, each where the last one found the head
+_ASTRAY = 0.06  # face sides between where a head was followed to and where it is detected
+_RESIZED = 0.08  # of the box, as a logarithm
 _SKIN_PX = 36  # crops at least as fine as this tell skin from what is not
 
 
 class Sampler:
     """Turns the frames of one face into rows of numbers and square crops.
 
-    A box that follows the head moves in steps, and each step changes which pixels are averaged. The frame of the
-    step is therefore read with the old and with the new box, and everything after it is scaled by their ratio: the
+    The crop goes with the head from frame to frame, by what its own texture says, and stays where the head rests: what
+    moves within a crop changes the colours of its cells far more than blood does. Where a detection finds the head
+    elsewhere, or of another size, the crop is set anew, which changes which pixels are averaged. The frame of such a
+    step is therefore read with the old and with the new crop, and everything after it is scaled by their ratio: the
     colour trace has no jumps that the skin did not make. The scale returns to 1 slowly, so that it cannot run away.
 
     Args:
@@ -60,7 +69,7 @@ class Sampler:
         self._offset: Floats = np.zeros(2)
         self._chest = Chest()
 
-    def push(self, frame: Frame, face: Face, background: Floats) -> tuple[Floats, Floats]:
+    def push(self, frame: Frame, face: Face, background: Floats) -> tuple[Floats, Crop]:
         """Read one frame.
 
         Args:
@@ -69,17 +78,16 @@ class Sampler:
             background: (3,) mean RGB outside of the faces.
 
         Returns:
-            a row (`N_COLUMNS`,) and the crop (size_px, size_px, 3) float32, RGB 0..255.
+            a row (`N_COLUMNS`,) and the crop.
         """
         self._log_gain *= math.exp((self._gain_s - frame.time_s) / _GAIN_S)
         self._gain_s = frame.time_s
         view = self._view
-        if view is not None and np.array_equal(view.face_box_px, face.box_px):
-            crop = self._crop(frame, view.box_px)
-        else:
-            view, crop = self._follow(frame, face)
-        colours, luma, clipped = view.read(crop)
-        position = view.shift(crop) + self._offset
+        crop = view.follow(frame, self.size_px) if view else None
+        if view is None or crop is None or view.left(face):
+            view, crop = self._anew(frame, face, crop)
+        colours, luma, clipped = view.read(crop.rgb)
+        position = view.moved + self._offset
         row = np.empty(N_COLUMNS)
         row[: REGIONS.stop] = (colours * np.exp(self._log_gain)).ravel()
         row[BACKGROUND] = background
@@ -87,21 +95,34 @@ class Sampler:
         row[CHEST] = self._chest.push(frame, face)
         return row, crop
 
-    def _crop(self, frame: Frame, box_px: Floats) -> Floats:
-        return area(frame, box_px, (self.size_px, self.size_px))
-
-    def _follow(self, frame: Frame, face: Face) -> tuple[_View, Floats]:
-        """Set the box anew; gives the new view and its crop."""
-        old, box = self._view, enlarge(face.box_px, CROP)
-        crop = self._crop(frame, box)
-        new = self._view = _View(face, box, crop)
-        if old is not None:
-            before = self._crop(frame, old.box_px)
+    def _anew(self, frame: Frame, face: Face, before: Crop | None) -> tuple[_View, Crop]:
+        """Set the crop about a face, its last view having shown what it did before; gives the new view and its crop."""
+        old, crop = self._view, Crop.cut(frame, enlarge(face.box_px, CROP), self.size_px)
+        new = self._view = _View(face, crop)
+        if old is not None and before is not None:
             with np.errstate(divide="ignore", invalid="ignore"):
-                step = np.log(old.read(before)[0] / new.read(crop)[0])
+                step = np.log(old.read(before.rgb)[0] / new.read(crop.rgb)[0])
             self._log_gain += np.where(np.isfinite(step), step, 0.0)
-            self._offset += old.shift(before)
+            self._offset += old.moved
         return new, crop
+
+
+@dataclass(frozen=True)
+class Crop:
+    """A square about a face.
+
+    Attributes:
+        rgb: (n, n, 3) float32, 0..255.
+        box_px: (4,) where it was cut.
+    """
+
+    rgb: Floats
+    box_px: Floats
+
+    @classmethod
+    def cut(cls, frame: Frame, box_px: Floats, size_px: int) -> Crop:
+        """Cut it out of a frame."""
+        return cls(area(frame, box_px, (size_px, size_px)), box_px)
 
 
 def crop_px(size_px: int) -> int:
@@ -109,21 +130,20 @@ def crop_px(size_px: int) -> int:
     return size_px * -(-_SKIN_PX // size_px)
 
 
-def picture(frame: Frame, face: Face, crop: Floats, size_px: int, channels: Channels) -> Floats | None:
+def picture(frame: Frame, crop: Crop, size_px: int, channels: Channels) -> Floats | None:
     """What a network sees of a face: (size_px, size_px, C) in RGB 0..255, degrees Celsius, or both.
 
     Args:
         frame: the picture.
-        face: where the face is; not lost.
-        crop: (n, n, 3) from `Sampler.push`, n a multiple of ``size_px``: the network sees means of square blocks.
+        crop: of it, from `Sampler.push`; its side is a multiple of ``size_px``: a network sees means of square blocks.
         size_px: side of the result.
         channels: what is shown. The thermal picture is cut at the same share of its field as the colour picture.
 
     Returns:
         None if a thermal picture is wanted and the frame has none.
     """
-    k = crop.shape[0] // size_px
-    rgb = crop.reshape(size_px, k, size_px, k, 3).mean(axis=(1, 3)) if k > 1 else crop
+    k = len(crop.rgb) // size_px
+    rgb = crop.rgb.reshape(size_px, k, size_px, k, 3).mean(axis=(1, 3)) if k > 1 else crop.rgb
     if channels == "rgb":
         return rgb
     if frame.thermal is None:
@@ -131,22 +151,48 @@ def picture(frame: Frame, face: Face, crop: Floats, size_px: int, channels: Chan
     rows, columns = frame.thermal.shape[:2]
     scale = columns / frame.width, rows / frame.height
     warm = Frame(frame.thermal, frame.time_s, frame.index)
-    degrees = area(warm, enlarge(face.box_px, CROP) * (scale * 2), (size_px, size_px))
+    degrees = area(warm, crop.box_px * (scale * 2), (size_px, size_px))
     return np.concatenate([rgb, degrees], axis=2) if channels == "rgbt" else degrees
 
 
 class _View:
-    """One position of the box: which cells are skin, and the linear maps that read colour and shift off a crop."""
+    """One sight of a face: which cells are skin, and the linear maps that read colour and shift off a crop.
 
-    def __init__(self, face: Face, box_px: Floats, crop: Floats) -> None:
-        self.face_box_px = face.box_px
-        self.box_px = box_px
-        self.side_px = float(max(face.box_px[2] - face.box_px[0], face.box_px[3] - face.box_px[1]))
-        weights = skin_weights(crop, face, box_px)
-        self._weights = _normalised(np.stack([weights, *_split(weights, face, box_px)]).reshape(4, -1))
-        self._reference = _channels(crop).mean(axis=0)
-        luma = self._reference.reshape(weights.shape)
-        self._shift = shift_map(luma, _BLUR * crop.shape[0]) * (CROP / crop.shape[0])
+    Attributes:
+        moved: how far the head has gone since (2,), in face sides, rightward and downward.
+        side_px: of the box of the face.
+    """
+
+    def __init__(self, face: Face, crop: Crop) -> None:
+        self.moved: Floats = np.zeros(2)
+        self._lead: Floats = np.zeros(2)
+        self.side_px = _side_px(face)
+        self._face, self._box_px = face, crop.box_px
+        weights = skin_weights(crop.rgb, face, crop.box_px)
+        self._weights = _normalised(np.stack([weights, *_split(weights, face, crop.box_px)]).reshape(4, -1))
+        self._reference = _channels(crop.rgb).mean(axis=0)
+        luma, size_px = self._reference.reshape(weights.shape), len(crop.rgb)
+        self._shift = shift_map(luma, _BLUR * size_px) * (CROP / size_px)
+
+    def follow(self, frame: Frame, size_px: int) -> Crop:
+        """The crop that goes with the head: where it was last, and again while the head lies elsewhere in it."""
+        for _ in range(_LOOKS):
+            crop = Crop.cut(frame, self._box_px + np.tile(self.side_px * self._lead, 2), size_px)
+            shift = self._shift @ (_channels(crop.rgb).mean(axis=0) - self._reference)
+            self.moved = self._lead + np.clip(shift, -_REACH, _REACH)
+            lead = self.moved + np.clip(self._lead - self.moved, -_SLACK, _SLACK)
+            if np.abs(lead - self._lead).max() <= _NEAR:
+                break
+            self._lead = lead
+        return crop
+
+    def left(self, face: Face) -> bool:
+        """Whether a detection finds the head elsewhere than it was followed to, or of another size."""
+        if face.state != "detected":
+            return False
+        growth = np.log((face.box_px[2:] - face.box_px[:2]) / (self._face.box_px[2:] - self._face.box_px[:2]))
+        gone = (face.keypoints_px.mean(axis=0) - self._face.keypoints_px.mean(axis=0)) / self.side_px
+        return bool(np.abs(growth).max() > _RESIZED or np.linalg.norm(gone - self.moved) > _ASTRAY)
 
     def read(self, crop: Floats) -> tuple[Floats, float, float]:
         """Mean RGB (4, 3) of all skin, forehead, right and left cheek; luma of the skin; share of it that clips."""
@@ -155,9 +201,9 @@ class _View:
         clipped = float(self._weights[0] @ (channels.max(axis=0) >= _CLIPPED_AT))
         return colours, float(colours[0] @ _LUMA), clipped
 
-    def shift(self, crop: Floats) -> Floats:
-        """How far the head moved since the box was set (2,), in face sides, from how the crop's texture moved."""
-        return np.asarray(self._shift @ (_channels(crop).mean(axis=0) - self._reference))
+
+def _side_px(face: Face) -> float:
+    return float(max(face.box_px[2] - face.box_px[0], face.box_px[3] - face.box_px[1]))
 
 
 def _channels(crop: Floats) -> Floats:
