@@ -142,6 +142,20 @@ def test_no_pulse_no_number(name: str, scene: Scene) -> None:
     assert [w for w in heart_rates(result) if w.value is not None] == []
 
 
+@pytest.mark.parametrize("by", [{"method": "pos"}, {}], ids=["pos", "network"])
+def test_who_walks_is_read(by: dict[str, str]) -> None:
+    """The crop goes with a head that bobs and sways, at rates beside the pulse; the steps alone are no pulse."""
+
+    def steps(t: float) -> tuple[float, float]:
+        return 0.05 * math.sin(2 * math.pi * 0.9 * t), 0.06 * math.sin(2 * math.pi * 1.8 * t)
+
+    found = heart_rates(filmed(person(72.0, motion=steps), clock(13, 30), Settings(**by)))
+    assert [w.value for w in found] == pytest.approx([72.0] * len(found), abs=1)
+    assert min(w.confidence for w in found) > 0.9
+    nobody = heart_rates(filmed(person(None, motion=steps), clock(13, 30), Settings(**by)))
+    assert [w.value for w in nobody] == [None] * len(nobody)
+
+
 def test_too_short() -> None:
     result = filmed(person(), clock(4, 30))
     assert result.heart_rate.value is None

@@ -49,11 +49,25 @@ def darkened(picture: Bytes) -> Bytes:
     return np.asarray((0.3 * picture).round(), np.uint8)
 
 
+def walking() -> Pictures:
+    """The whole picture up and down, 1.8 times a second, by 6 % of the face or so."""
+    return ((t, np.roll(picture, round(8 * np.sin(2 * np.pi * 1.8 * t)), axis=0)) for t, picture in pictures())
+
+
+def photo() -> Pictures:
+    """One picture of the film, with noise that its camera and encoder made, in an order that no pulse has."""
+    times, frames = zip(*each(half), strict=True)
+    rng, film = np.random.default_rng(0), np.array(frames, np.int16)
+    for time_s, k in zip(times, rng.permutation(len(film) - 1), strict=False):
+        yield time_s, np.clip(film[150] + (film[k] - film[k + 1]) / np.sqrt(2), 0, 255).round().astype(np.uint8)
+
+
 VERSIONS: dict[str, Callable[[], Pictures]] = {
     "mirrored": lambda: each(lambda picture: picture[:, ::-1]),
     "half size": lambda: each(half),
     "15 frames/s": lambda: (both for k, both in enumerate(pictures()) if k % 2 == 0),
     "darkened": lambda: each(darkened),
+    "walking": walking,
 }
 
 
@@ -77,6 +91,15 @@ def test_other_encodings_are_right_or_refused(crf: int, by: dict[str, str], tmp_
     path = tmp_path / "clip.mp4"
     write_video(path, iter(frames), times_s=np.array(times), crf=crf)
     right_or_refused(path, by)
+
+
+@pytest.mark.parametrize("by", BY, ids=lambda by: "".join(by.values()))
+def test_a_photo_of_the_face_has_no_pulse(by: dict[str, str]) -> None:
+    result = measure(photo(), Settings(**by))
+    assert result.heart_rate.value is None
+    judged = [e for e in result.estimates if e.quantity == "heart_rate"]
+    assert judged
+    assert [e for e in judged if e.value is not None] == []
 
 
 def right_or_refused(source: Pictures | Path, by: dict[str, str]) -> None:

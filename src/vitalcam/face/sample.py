@@ -32,7 +32,7 @@ face box (pixels); yaw; how far down the chest is (face sides, NaN where it is n
 
 _CLIPPED_AT = 250.0
 _LUMA = np.array([0.299, 0.587, 0.114])
-_GAIN_S = 20.0  # in which a gain falls to 1/e: a box lags behind a moving head, so its ratios tend to one side
+_GAIN_S = 20.0  # in which a gain falls to 1/e: detections lag behind a moving head, so its ratios tend to one side
 _BLUR = 1 / 18  # of the crop's side: about half an eye
 _STRIDE = 16
 _SLACK = 0.004  # face sides that a head moves in its crop before the crop goes along: who rests is cut at one place

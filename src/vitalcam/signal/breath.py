@@ -234,7 +234,7 @@ def weakness(seen: Evidence) -> Reason:
 
 # Log-odds of |error| <= 3 breaths/min: intercept, and a weight for each of `terms`, fitted by tools/fit_confidence.py.
 _WEIGHTS = (-0.513, 0.098, 1.223, -1.597)
-_CHEST_WEIGHTS = (-3.139, 4.083, 2.208, 0.743, 0.987, -0.344, 1.606)
+_CHEST_WEIGHTS = (-2.842, 3.34, 2.257, 0.73, 1.065, -0.243, 1.549)
 SIGNS, CHEST_SIGNS = (1, 1, -1), (*lift.SIGNS, -1, 1)
 """Whether each of `terms` speaks for the rate or against it, without and with a chest."""
 
