@@ -127,8 +127,15 @@ def _rewritten(path: Path, change: Callable[[dict[str, Any]], dict[str, Any]]) -
 
 
 def results(name: str, scores: Path, title: str, call: str, folder: Path) -> Path:
-    """Replace the tables of that title in a card by an evaluation's."""
-    found = json.loads(scores.read_text(encoding="utf-8"))["quantities"]
+    """Replace the tables of that title in a card by an evaluation's.
+
+    Raises:
+        UsageError: there is no such card, or the file is not an evaluation's.
+    """
+    try:
+        found = json.loads(scores.read_text(encoding="utf-8"))["quantities"]
+    except (OSError, ValueError, TypeError, KeyError):
+        raise UsageError(f"{scores}: no scores; give the scores.json that vitalcam evaluate --out wrote") from None
     tables = [
         {"title": f"{title}: {quantity} ({scored['unit']})", "command": call, **_table(scored)}
         for quantity, scored in found.items()

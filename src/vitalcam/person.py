@@ -344,8 +344,7 @@ class TrackLog:
         box = np.full(4, np.nan) if face.state == "lost" else face.box_px
         self._rows.push(time_s, np.array([*box, face.score, _STATES.index(face.state)]))
         if face.state != "lost" and math.isfinite(self._last_s):
-            side = max(box[2] - box[0], box[3] - box[1])
-            self.area_px_s += float(side * side * (time_s - self._last_s))
+            self.area_px_s += face.side_px**2 * (time_s - self._last_s)
         self._last_s = time_s
 
     def track(self) -> FaceTrack:

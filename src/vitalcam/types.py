@@ -181,6 +181,11 @@ class Face:
     roll_deg: float = 0.0
     yaw: float = 0.0
 
+    @property
+    def side_px(self) -> float:
+        """The longer side of the box."""
+        return float(max(self.box_px[2] - self.box_px[0], self.box_px[3] - self.box_px[1]))
+
 
 @dataclass(frozen=True)
 class FaceTrack:

@@ -85,7 +85,7 @@ def test_the_crop_goes_with_the_head(dx: float, dy: float) -> None:
 
 
 def test_a_head_that_walks_out_of_its_crop_is_followed() -> None:
-    """By a tenth of its size at every frame, and back, with no look by the detector."""
+    """By a twentieth of its size at every frame, and back, with no look by the detector."""
     sampler, going = Sampler(), np.array([*range(0, 60, 5), *range(60, -60, -5), *range(-60, 5, 5)])
     rows = [sampler.push(Frame(shifted(x, 0), i / 30, i), HELD, NO_BACKGROUND)[0] for i, x in enumerate(going)]
     x = np.array(rows)[:, sample.X] * SIDE

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from vitalcam.methods import chrom, pos
-from vitalcam.signal.quality import WEIGHTS, Evidence, Window, confidence, evidence, refusal, weakness
+from vitalcam.signal.quality import WEIGHTS, Evidence, Window, confidence, evidence, refusal, terms, weakness
 
 FS = 30.0
 TIME = np.arange(300) / FS
@@ -160,6 +160,7 @@ def test_black_skin_pixels_are_no_warning_and_no_pulse_of_blood(channels: slice)
     rgb[:, channels] = 0
     seen = evidence(window(rgb, regions=np.zeros((3, TIME.size))))
     assert np.isnan(seen.colour)
+    assert terms(seen)[5:7].tolist() == [0, -1]  # what is unknown is at its worst
     assert odds(seen) < odds(evidence(GOOD)) - 0.5
 
 
@@ -207,9 +208,7 @@ def test_steps_at_half_of_the_rate_are_no_reason_to_refuse() -> None:
     assert seen.motion_percent == pytest.approx(8, rel=0.03)
     assert seen.swing_percent < 0.5
     assert refusal(seen) is None
-    assert (
-        refusal(evidence(dataclasses.replace(GOOD, position=2 * np.stack([0.04 * tone(72)] * 2, axis=1)))) == "motion"
-    )
+    assert refusal(evidence(dataclasses.replace(GOOD, position=steps + 0.04 * tone(72)[:, None]))) == "motion"
 
 
 def test_what_the_wave_shares_with_the_face_and_with_the_others_is_seen() -> None:

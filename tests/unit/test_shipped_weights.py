@@ -129,6 +129,16 @@ def test_results_replace_those_of_the_same_title(tool, shipped, tmp_path):
     assert "    vitalcam evaluate FOLDER" in page
 
 
+@pytest.mark.parametrize("content", ["", "[]", "{}"])
+def test_what_is_no_evaluation_leaves_the_card_as_it_was(tool, shipped, tmp_path, content):
+    before = shipped.read_bytes()
+    path = tmp_path / "scores.json"
+    path.write_text(content)
+    with pytest.raises(UsageError, match=r"scores\.json: no scores; give the"):
+        tool.results(shipped.stem, path, "Ladder", "vitalcam evaluate FOLDER", shipped.parent)
+    assert shipped.read_bytes() == before
+
+
 def test_a_card_takes_weights_of_the_confidence(tool, shipped):
     weights = [0.5] * (1 + len(quality.SIGNS))
     tool.confidence(shipped.stem, weights, shipped.parent)

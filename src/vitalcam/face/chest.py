@@ -54,7 +54,7 @@ class Chest:
 
     def _look(self, luma: NDArray[np.generic], face: Face) -> float:
         x0, y0, x1, y1 = face.box_px
-        centre, side = np.array([x0 + x1, y0 + y1]) / 2, float(max(x1 - x0, y1 - y0))
+        centre, side = np.array([x0 + x1, y0 + y1]) / 2, face.side_px
         before, self._centre = self._centre, centre
         if self._sight is None:
             if before is None or not np.array_equal(before, centre):  # else there was none at this very place

@@ -20,6 +20,8 @@ from vitalcam.video.colour import yuv_to_rgb
 
 _CELLS_PER_BAND = 9  # a band of cells reads only its own pixels: long boxes would mostly multiply by zero otherwise
 
+_SAME_SIZE = 0.08  # logarithm of the ratio of sides
+
 _Weights = tuple[int, int, NDArray[np.float64]]
 _Band = tuple[slice, slice, NDArray[np.float32]]
 
@@ -74,6 +76,12 @@ def enlarge(box_px: Floats, factor: float) -> Floats:
     centre = np.array([x0 + x1, y0 + y1]) / 2
     half = factor * max(x1 - x0, y1 - y0) / 2
     return np.concatenate([centre - half, centre + half])
+
+
+def resized(old_px: Floats, new_px: Floats) -> bool:
+    """Whether a box (4,) is of another size than one before, by more than detections of one face scatter."""
+    sizes = (new_px[2:] - new_px[:2]) / (old_px[2:] - old_px[:2])
+    return bool(np.abs(np.log(sizes)).max() > _SAME_SIZE)
 
 
 def _resample(

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vitalcam.face.chest import Chest
-from vitalcam.face.crop import area, enlarge
+from vitalcam.face.crop import area, enlarge, resized
 from vitalcam.face.shift import shift_map
 from vitalcam.face.skin import skin_weights
 from vitalcam.types import Channels, Face, Floats, Frame, Planes
@@ -40,7 +40,6 @@ _NEAR = 0.001  # face sides: so near to where it should be a crop is good enough
 _REACH = 0.1  # face sides at a look, beyond which texture does not tell how far it moved
 _LOOKS = 3  # at a frame, at most, each where the last one found the head
 _ASTRAY = 0.06  # face sides between where a head was followed to and where it is detected
-_RESIZED = 0.08  # of the box, as a logarithm
 _SKIN_PX = 36  # crops at least as fine as this tell skin from what is not
 
 
@@ -82,29 +81,29 @@ class Sampler:
         """
         self._log_gain *= math.exp((self._gain_s - frame.time_s) / _GAIN_S)
         self._gain_s = frame.time_s
+        if self._view:
+            self._view.follow(frame)
+        if not self._view or self._view.astray(face):
+            self._view = self._anew(frame, face)
         view = self._view
-        crop = view.follow(frame, self.size_px) if view else None
-        if view is None or crop is None or view.left(face):
-            view, crop = self._anew(frame, face, crop)
-        colours, luma, clipped = view.read(crop.rgb)
+        colours, luma, clipped = view.read()
         position = view.moved + self._offset
         row = np.empty(N_COLUMNS)
         row[: REGIONS.stop] = (colours * np.exp(self._log_gain)).ravel()
         row[BACKGROUND] = background
         row[LUMA:CHEST] = luma, clipped, position[0], position[1], view.side_px, face.yaw
         row[CHEST] = self._chest.push(frame, face)
-        return row, crop
+        return row, view.crop
 
-    def _anew(self, frame: Frame, face: Face, before: Crop | None) -> tuple[_View, Crop]:
-        """Set the crop about a face, its last view having shown what it did before; gives the new view and its crop."""
-        old, crop = self._view, Crop.cut(frame, enlarge(face.box_px, CROP), self.size_px)
-        new = self._view = _View(face, crop)
-        if old is not None and before is not None:
+    def _anew(self, frame: Frame, face: Face) -> _View:
+        """A view of the face as it is detected; what follows is scaled by what both views show of this frame."""
+        old, new = self._view, _View(frame, face, self.size_px)
+        if old:
             with np.errstate(divide="ignore", invalid="ignore"):
-                step = np.log(old.read(before.rgb)[0] / new.read(crop.rgb)[0])
+                step = np.log(old.read()[0] / new.read()[0])
             self._log_gain += np.where(np.isfinite(step), step, 0.0)
             self._offset += old.moved
-        return new, crop
+        return new
 
 
 @dataclass(frozen=True)
@@ -118,11 +117,6 @@ class Crop:
 
     rgb: Floats
     box_px: Floats
-
-    @classmethod
-    def cut(cls, frame: Frame, box_px: Floats, size_px: int) -> Crop:
-        """Cut it out of a frame."""
-        return cls(area(frame, box_px, (size_px, size_px)), box_px)
 
 
 def crop_px(size_px: int) -> int:
@@ -159,56 +153,50 @@ class _View:
     """One sight of a face: which cells are skin, and the linear maps that read colour and shift off a crop.
 
     Attributes:
-        moved: how far the head has gone since (2,), in face sides, rightward and downward.
+        crop: of the frame that was looked at last.
+        moved: how far the head has gone since the first one (2,), in face sides, rightward and downward.
         side_px: of the box of the face.
     """
 
-    def __init__(self, face: Face, crop: Crop) -> None:
+    def __init__(self, frame: Frame, face: Face, size_px: int) -> None:
         self.moved: Floats = np.zeros(2)
         self._lead: Floats = np.zeros(2)
-        self.side_px = _side_px(face)
-        self._face, self._box_px = face, crop.box_px
-        weights = skin_weights(crop.rgb, face, crop.box_px)
-        self._weights = _normalised(np.stack([weights, *_split(weights, face, crop.box_px)]).reshape(4, -1))
-        self._reference = _channels(crop.rgb).mean(axis=0)
-        luma, size_px = self._reference.reshape(weights.shape), len(crop.rgb)
-        self._shift = shift_map(luma, _BLUR * size_px) * (CROP / size_px)
+        self.side_px = face.side_px
+        self._face, self._box_px, self._size_px = face, enlarge(face.box_px, CROP), size_px
+        self._cut(frame)
+        weights = skin_weights(self.crop.rgb, face, self._box_px)
+        self._weights = _normalised(np.stack([weights, *_split(weights, face, self._box_px)]).reshape(4, -1))
+        self._reference = self._channels.mean(axis=0)
+        self._shift = shift_map(self._reference.reshape(weights.shape), _BLUR * size_px) * (CROP / size_px)
 
-    def follow(self, frame: Frame, size_px: int) -> Crop:
-        """The crop that goes with the head: where it was last, and again while the head lies elsewhere in it."""
+    def follow(self, frame: Frame) -> None:
+        """Cut the crop where the head was last, and again while the head lies elsewhere in it."""
         for _ in range(_LOOKS):
-            crop = Crop.cut(frame, self._box_px + np.tile(self.side_px * self._lead, 2), size_px)
-            shift = self._shift @ (_channels(crop.rgb).mean(axis=0) - self._reference)
+            self._cut(frame)
+            shift = self._shift @ (self._channels.mean(axis=0) - self._reference)
             self.moved = self._lead + np.clip(shift, -_REACH, _REACH)
             lead = self.moved + np.clip(self._lead - self.moved, -_SLACK, _SLACK)
             if np.abs(lead - self._lead).max() <= _NEAR:
                 break
             self._lead = lead
-        return crop
 
-    def left(self, face: Face) -> bool:
+    def _cut(self, frame: Frame) -> None:
+        box_px = self._box_px + np.tile(self.side_px * self._lead, 2)
+        self.crop = Crop(area(frame, box_px, (self._size_px, self._size_px)), box_px)
+        self._channels = self.crop.rgb.transpose(2, 0, 1).reshape(self.crop.rgb.shape[2], -1)
+
+    def astray(self, face: Face) -> bool:
         """Whether a detection finds the head elsewhere than it was followed to, or of another size."""
         if face.state != "detected":
             return False
-        growth = np.log((face.box_px[2:] - face.box_px[:2]) / (self._face.box_px[2:] - self._face.box_px[:2]))
         gone = (face.keypoints_px.mean(axis=0) - self._face.keypoints_px.mean(axis=0)) / self.side_px
-        return bool(np.abs(growth).max() > _RESIZED or np.linalg.norm(gone - self.moved) > _ASTRAY)
+        return resized(self._face.box_px, face.box_px) or bool(np.linalg.norm(gone - self.moved) > _ASTRAY)
 
-    def read(self, crop: Floats) -> tuple[Floats, float, float]:
+    def read(self) -> tuple[Floats, float, float]:
         """Mean RGB (4, 3) of all skin, forehead, right and left cheek; luma of the skin; share of it that clips."""
-        channels = _channels(crop)
-        colours = np.broadcast_to(self._weights @ channels.T, (4, 3))
-        clipped = float(self._weights[0] @ (channels.max(axis=0) >= _CLIPPED_AT))
+        colours = np.broadcast_to(self._weights @ self._channels.T, (4, 3))
+        clipped = float(self._weights[0] @ (self._channels.max(axis=0) >= _CLIPPED_AT))
         return colours, float(colours[0] @ _LUMA), clipped
-
-
-def _side_px(face: Face) -> float:
-    return float(max(face.box_px[2] - face.box_px[0], face.box_px[3] - face.box_px[1]))
-
-
-def _channels(crop: Floats) -> Floats:
-    """(C, n * n) of a crop (n, n, C)."""
-    return crop.transpose(2, 0, 1).reshape(crop.shape[2], -1)
 
 
 def _normalised(weights: Floats) -> Floats:

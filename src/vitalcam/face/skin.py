@@ -79,7 +79,7 @@ def _head_px(face: Face, axes: Floats) -> float:
     right, left, _, mouth = face.keypoints_px[:4]
     apart = float(axes[0] @ (left - right)) / _EYES_APART
     down = float(axes[1] @ (mouth - (right + left) / 2)) / _EYES_TO_MOUTH
-    side = float(max(face.box_px[2] - face.box_px[0], face.box_px[3] - face.box_px[1]))
+    side = face.side_px
     return float(np.median([apart, down, side]))
 
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from vitalcam.face.crop import enlarge
+from vitalcam.face.crop import enlarge, resized
 from vitalcam.face.detect import Detection, Look, looks, near, overlap, same_face, search, suppressed
 from vitalcam.types import Face, FaceState, Floats, Frame
 
@@ -27,7 +27,6 @@ _STILL_S = 0.4  # between looks at a face that rests; shorter than HELD_S so tha
 _QUICK_S = 0.12  # between looks at one that moves, that is hard to see, or that is new
 _WEAK_SCORE = 0.7  # too little to believe in a new face, and a reason to look again soon at a known one
 _SAME_PLACE = 0.05  # of the side: less than this is not a move
-_SAME_SIZE = 0.08
 _INSIDE = 0.6  # share of the box that must be inside of the frame
 _CROSSING = 0.1  # overlap from which on a detection might be of either face
 _LOCAL = 5.0  # side of the square searched with the wide net before a look counts as a miss
@@ -106,8 +105,7 @@ def _moved(old_px: Floats, new_px: Floats) -> bool:
     """Whether a box left the dead band about another."""
     side = float(max(old_px[2] - old_px[0], old_px[3] - old_px[1]))
     away = float(np.linalg.norm((new_px[:2] + new_px[2:] - old_px[:2] - old_px[2:]) / 2))
-    sizes = (new_px[2:] - new_px[:2]) / (old_px[2:] - old_px[:2])
-    return away > _SAME_PLACE * side or bool(np.abs(np.log(sizes)).max() > _SAME_SIZE)
+    return away > _SAME_PLACE * side or resized(old_px, new_px)
 
 
 class Tracker:
